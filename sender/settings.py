@@ -1,0 +1,74 @@
+"""Settings, from the environment only: secrets never stand in files or on a command line."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sender.errors import KeyRefusedError, SettingsError
+
+MINIMUM_KEY_BYTES = 32
+"""HMAC-SHA-256 keys shorter than the hash weaken it (RFC 2104, section 3)."""
+
+
+class Settings(BaseSettings):
+    """All settings, each from the environment variable `SENDER_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="SENDER_", extra="ignore", frozen=True)
+
+    database_url: str = "sqlite:///sender.sqlite3"
+    hash_key: SecretStr | None = None
+    token_keys: SecretStr | None = None
+    """`id:secret` pairs, comma-separated, newest first; the first signs, the others only verify."""
+    public_url: str | None = None
+    """The https address under which opt-out pages are reached, e.g. https://out.example.org."""
+    operator: str = Field(default="", max_length=200)
+    outbox: Path = Path("outbox")
+    provider_timeout_seconds: float = Field(default=20.0, gt=0, le=120)
+    staging_retention_days: int = Field(default=30, ge=1, le=3650)
+
+    @property
+    def provider_timeout(self) -> timedelta:
+        """How long one provider request may take."""
+        return timedelta(seconds=self.provider_timeout_seconds)
+
+    @cached_property
+    def hash_key_bytes(self) -> bytes:
+        """Return the address hashing key.
+
+        Raises:
+            KeyRefusedError: it is missing or shorter than 32 bytes.
+        """
+        remedy = (
+            "Set SENDER_HASH_KEY to the key that this database was made with; for a new database "
+            'make one with: python -c "import secrets; print(secrets.token_hex(32))"'
+        )
+        if self.hash_key is None or not self.hash_key.get_secret_value():
+            raise KeyRefusedError("SENDER_HASH_KEY is not set.", remedy=remedy)
+        text = self.hash_key.get_secret_value().strip()
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            raise KeyRefusedError("SENDER_HASH_KEY is not hexadecimal.", remedy=remedy) from None
+        if len(key) < MINIMUM_KEY_BYTES:
+            raise KeyRefusedError(
+                f"SENDER_HASH_KEY has {len(key)} bytes; at least {MINIMUM_KEY_BYTES} are needed.",
+                remedy=remedy,
+            )
+        return key
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a value is malformed; names the variable, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "SENDER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}.", remedy="Mend it and try again.") from None
