@@ -1,0 +1,117 @@
+"""Fixtures that all tests share: databases, the browser, hypothesis profiles, no skips in CI."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.chromium import find_chromium
+from tests.support.databases import PostgresDatabases, SqliteDatabases
+from tests.support.postgres import PostgresServer, running_postgres
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+DIALECTS = ["sqlite", "postgresql"]
+
+# A fixture that hands out one database per test is reused between a test's examples on purpose.
+_SHARED_FIXTURES = [HealthCheck.function_scoped_fixture]
+settings.register_profile("dev", deadline=None, suppress_health_check=_SHARED_FIXTURES)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[*_SHARED_FIXTURES, HealthCheck.too_slow],
+)
+settings.load_profile("ci" if IN_CI else "dev")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure in CI: a check that did not run has not passed."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        missing = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"Nothing may be skipped in CI. {missing}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server per test process, in half a second."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _postgres_databases(postgres_server: PostgresServer) -> Iterator[PostgresDatabases]:
+    databases = PostgresDatabases(postgres_server.url)
+    yield databases
+    databases.drop_template()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+def _databases(request: pytest.FixtureRequest, dialect: str) -> PostgresDatabases | SqliteDatabases:
+    # Asked for by name, so that tests on SQLite start no server.
+    databases = request.getfixturevalue(f"_{dialect.replace('postgresql', 'postgres')}_databases")
+    return cast("PostgresDatabases | SqliteDatabases", databases)
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Each database in turn; a test that parametrises `dialect` itself chooses."""
+    return cast("str", request.param)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, dialect: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, migrated database, on each dialect in turn."""
+    databases = _databases(request, dialect)
+    url = databases.create_migrated()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(request: pytest.FixtureRequest, dialect: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh database without tables, on each dialect in turn."""
+    databases = _databases(request, dialect)
+    url = databases.create_empty()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database, for what only PostgreSQL has."""
+    databases = _databases(request, "postgresql")
+    url = databases.create_migrated()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh, migrated SQLite file, where the database is not the matter."""
+    databases = _databases(request, "sqlite")
+    url = databases.create_migrated()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The Chromium or Chrome executable."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("Chromium or Chrome; install one or set CHROMIUM to its executable.")
+    return executable
