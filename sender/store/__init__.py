@@ -1,1 +1,1 @@
-"""."""
+"""Tables, sessions, hash chains, and what differs between SQLite and PostgreSQL."""

@@ -1,0 +1,126 @@
+"""The database's own guard over history: triggers that refuse to change or remove rows.
+
+SQLite's `REPLACE` deletes rows without firing delete triggers unless a connection turned
+`recursive_triggers` on, and PostgreSQL's `TRUNCATE` fires no row triggers. Both are guarded here:
+the first by refusing inserts over an existing key, the second by a statement trigger.
+Alembic's batch mode on SQLite rebuilds a table without its triggers: a migration that alters one of
+these tables must call `guard` again. `tests/integration/test_append_only.py` tries every forbidden
+write at every revision.
+"""
+
+from collections.abc import Iterator
+
+APPEND_ONLY = (
+    "consent_event",
+    "suppression_event",
+    "audit_event",
+    "controller_version",
+    "controller_freeze",
+    "opt_out_declaration",
+    "freshness_policy",
+    "notice",
+    "campaign_version",
+    "delivery_reliance",
+    "hash_key",
+)
+"""Tables whose rows are written once."""
+
+NEVER_DELETED = (
+    "address",
+    "campaign",
+    "chain",
+    "controller",
+    "delivery",
+    "import_batch",
+    "provider_account",
+    "purpose",
+    "run",
+    "run_body",
+    "sender_identity",
+)
+"""Tables whose rows may change but stay."""
+
+CHAINED = ("consent_event", "suppression_event", "audit_event")
+"""Append-only tables that also carry a hash chain."""
+
+
+def guard(
+    dialect: str, *, append_only: tuple[str, ...], never_deleted: tuple[str, ...]
+) -> list[str]:
+    """Return the DDL that protects the tables on this dialect (`sqlite` or `postgresql`)."""
+    builder = _sqlite_guard if dialect == "sqlite" else _postgresql_guard
+    statements = [] if dialect == "sqlite" else [_POSTGRESQL_FUNCTION]
+    for table in append_only:
+        statements.extend(builder(table, ("UPDATE", "DELETE")))
+    for table in never_deleted:
+        statements.extend(builder(table, ("DELETE",)))
+    return statements
+
+
+def unguard(dialect: str, tables: tuple[str, ...]) -> list[str]:
+    """Return the DDL that removes the guards, for a downgrade."""
+    if dialect == "sqlite":
+        verbs = ("update", "delete", "replace")
+        return [f"DROP TRIGGER IF EXISTS {table}_no_{verb}" for table in tables for verb in verbs]
+    verbs = ("update", "delete", "truncate")
+    drops = [
+        f"DROP TRIGGER IF EXISTS {table}_no_{verb} ON {table}" for table in tables for verb in verbs
+    ]
+    return [*drops, "DROP FUNCTION IF EXISTS sender_refuse_change()"]
+
+
+_POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION sender_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on % is refused: its history stays', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
+
+def _postgresql_guard(table: str, verbs: tuple[str, ...]) -> Iterator[str]:
+    for verb in verbs:
+        yield (
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION sender_refuse_change()"
+        )
+    yield (
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION sender_refuse_change()"
+    )
+
+
+def _sqlite_guard(table: str, verbs: tuple[str, ...]) -> Iterator[str]:
+    for verb in verbs:
+        yield (
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{verb} on {table} is refused: its history stays'); END"
+        )
+    taken = _SQLITE_KEYS.get(table, "id = NEW.id")
+    yield (
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken}) "  # names from this module
+        f"BEGIN SELECT RAISE(ABORT, 'REPLACE on {table} is refused: its history stays'); END"
+    )
+
+
+_CHAIN_KEY = "id = NEW.id OR (chain_id = NEW.chain_id AND seq = NEW.seq)"
+
+_SQLITE_KEYS = {
+    **dict.fromkeys(CHAINED, _CHAIN_KEY),
+    "controller_version": (
+        "id = NEW.id OR (controller_id = NEW.controller_id AND version = NEW.version)"
+    ),
+    "notice": (
+        "id = NEW.id OR (controller_id = NEW.controller_id AND slug = NEW.slug"
+        " AND version = NEW.version)"
+    ),
+    "campaign_version": (
+        "id = NEW.id OR (campaign_id = NEW.campaign_id AND version = NEW.version)"
+    ),
+    "hash_key": "id = NEW.id OR fingerprint = NEW.fingerprint",
+    "delivery_reliance": "delivery_id = NEW.delivery_id AND controller_id = NEW.controller_id",
+    "run_body": "run_id = NEW.run_id AND controller_id = NEW.controller_id",
+    "controller": "id = NEW.id OR slug = NEW.slug",
+    "provider_account": "id = NEW.id OR name = NEW.name",
+}

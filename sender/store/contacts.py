@@ -1,0 +1,88 @@
+"""People as one controller knows them, their contact points, and the batches they came in."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sender.store.base import Base
+from sender.vocabulary import Channel, ContactSource
+
+
+class Contact(Base):
+    """A person as one controller knows them. Personal columns are emptied by an erasure."""
+
+    __tablename__ = "contact"
+    __table_args__ = (UniqueConstraint("controller_id", "external_ref"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
+    external_ref: Mapped[str | None] = mapped_column(String(200))
+    title: Mapped[str | None] = mapped_column(String(64))
+    first_name: Mapped[str | None] = mapped_column(String(200))
+    last_name: Mapped[str | None] = mapped_column(String(200))
+    postcode: Mapped[str | None] = mapped_column(String(16))
+    locale: Mapped[str | None] = mapped_column(String(16))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    attributes: Mapped[dict[str, Any]]
+    source: Mapped[ContactSource]
+    source_detail: Mapped[str | None] = mapped_column(String(500))
+    """Who passed the details on, in words that the person is told (guidance ¶76-77)."""
+    source_told_at: Mapped[datetime | None]
+    objected_at: Mapped[datetime | None]
+    """Set by an objection; blocks every address, also those learned later (guidance ¶72)."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+
+
+class ContactPoint(Base):
+    """One address of a contact on one channel."""
+
+    __tablename__ = "contact_point"
+    __table_args__ = (
+        UniqueConstraint("controller_id", "address_id"),
+        Index("ix_contact_point_audience", "controller_id", "channel", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"), index=True)
+    channel: Mapped[Channel]
+    address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), index=True)
+    address: Mapped[str | None] = mapped_column(String(320))
+    """The address in plain, as needed to send; emptied by an erasure."""
+    created_at: Mapped[datetime]
+
+
+class ImportBatch(Base):
+    """One file that was brought in."""
+
+    __tablename__ = "import_batch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"), index=True)
+    file_name: Mapped[str] = mapped_column(String(255))
+    file_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    operator: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]]
+
+
+class TestAddress(Base):
+    """An address that a controller may send marked tests to, once its holder confirmed it."""
+
+    __tablename__ = "test_address"
+    __table_args__ = (UniqueConstraint("controller_id", "address_id"),)
+    __test__ = False  # not a pytest class
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
+    address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), index=True)
+    address: Mapped[str] = mapped_column(String(320))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    failures: Mapped[int] = mapped_column(default=0)
+    added_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]

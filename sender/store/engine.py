@@ -1,0 +1,104 @@
+"""Connections: SQLite as it must be set up for several writers, PostgreSQL through psycopg 3."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from sqlite3 import Connection as SQLiteConnection
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from sender.errors import DatabaseError
+
+BUSY_TIMEOUT = timedelta(seconds=30)
+"""How long a SQLite writer waits for another; far longer than our longest write lock."""
+
+_READ_ONLY = "sender_read_only"
+
+
+class Store:
+    """One database. `read` and `write` open sessions that are committed or rolled back whole."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reader = engine.execution_options(**{_READ_ONLY: True})
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session that may write; commits at the end, rolls back on an exception.
+
+        On SQLite the write lock is taken at once (`BEGIN IMMEDIATE`): a transaction that reads and
+        then writes can neither lose an update nor fail half-way for another writer.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session that only reads one consistent picture, without a lock."""
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at `url` without looking at what is in it.
+
+    Raises:
+        DatabaseError: the URL cannot be meant.
+    """
+    return Store(create_engine_for(_normalised(url)))
+
+
+def create_engine_for(url: URL) -> Engine:
+    """Return an engine with this project's connection settings for the dialect of `url`."""
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT.total_seconds()})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _normalised(url: str) -> URL:
+    remedy = (
+        "Set SENDER_DATABASE_URL to sqlite:///path/to/file.sqlite3 or postgresql://user@host/name."
+    )
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError("SENDER_DATABASE_URL is not a database URL.", remedy=remedy) from None
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise DatabaseError(f"{parsed.drivername} databases are not supported.", remedy=remedy)
+    return parsed
+
+
+def _prepare_sqlite(connection: SQLiteConnection, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would come too late
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "recursive_triggers=ON",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

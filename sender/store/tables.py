@@ -1,0 +1,27 @@
+"""All tables in one import, for Alembic and for code that needs the whole schema."""
+
+from sender.store import (
+    addresses,
+    audit,
+    campaigns,
+    consents,
+    contacts,
+    controllers,
+    deliveries,
+    suppressions,
+)
+from sender.store.base import Base
+
+metadata = Base.metadata
+
+__all__ = [
+    "addresses",
+    "audit",
+    "campaigns",
+    "consents",
+    "contacts",
+    "controllers",
+    "deliveries",
+    "metadata",
+    "suppressions",
+]
