@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Table, insert, inspect, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from sender.store.audit import AuditEvent, AuditPayload, Chain
@@ -42,7 +42,7 @@ class Ledger:
     @property
     def hashed_columns(self) -> tuple[str, ...]:
         """The columns that the row hash covers, in name order."""
-        names = {column.key for column in inspect(self.rows).columns}
+        names = {column.key for column in self.rows.__table__.columns}
         return tuple(sorted(names - _UNHASHED))
 
 
@@ -193,8 +193,7 @@ def _verify_chain(session: Session, ledger: Ledger, chain: Chain) -> Break | Non
 def _stream(
     session: Session, ledger: Ledger, chain_id: int
 ) -> Iterator[tuple[Mapping[str, Any], tuple[bytes, Mapping[str, Any]] | None]]:
-    rows: Table = inspect(ledger.rows).local_table  # type: ignore[assignment]  # a mapped table
-    payloads: Table = inspect(ledger.payloads).local_table  # type: ignore[assignment]  # the same
+    rows, payloads = ledger.rows.__table__, ledger.payloads.__table__
     query = (
         select(rows, payloads.c.salt.label("_salt"), payloads.c.payload.label("_payload"))
         .select_from(rows.outerjoin(payloads, payloads.c.event_id == rows.c.id))

@@ -1,4 +1,4 @@
-"""The key that turns addresses into ledger hashes, and the database's memory of which key it was."""
+"""The key that turns addresses into ledger hashes, and the database's memory of it."""
 
 import hashlib
 import hmac
