@@ -1,1 +1,1 @@
-"""."""
+"""Addresses and people as one controller knows them."""

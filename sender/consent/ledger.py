@@ -1,0 +1,167 @@
+"""Record consent events and keep the folded state beside them, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.consent.fold import EventView, fold
+from sender.consent.policy import ConsentView
+from sender.contacts.addresses import lock_addresses
+from sender.errors import RefusedError
+from sender.store.chain import CONSENT_LEDGER, NewRow, append
+from sender.store.consents import ConsentEvent, ConsentState, Notice
+from sender.store.portable import chunks, upsert
+from sender.vocabulary import ConsentFlaw, ConsentKind
+
+STATE_KEY = ("controller_id", "purpose_id", "address_id")
+
+Key = tuple[int, int, int]
+"""Controller, purpose, address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAct:
+    """One act of consent, or one statement about it.
+
+    Attributes:
+        controller_id: to whom.
+        purpose_id: for what, of that controller.
+        address_id: for which address (and so which channel).
+        kind: what was said.
+        occurred_at: when the person acted, not when we learned of it.
+        method: how, e.g. `web-form`, `paper`, `doorstep`, `double-opt-in`.
+        source: where, e.g. the form's address or the file's name.
+        operator: who recorded it.
+        notice_id: the wording that the person saw; needed for a yes.
+        flaw: why the yes is none to this controller, channel or purpose.
+        ends_at: until when, if the person or the wording limited it.
+        batch_id: the import that it came with, if any.
+        evidence: personal evidence, erasable.
+    """
+
+    controller_id: int
+    purpose_id: int
+    address_id: int
+    kind: ConsentKind
+    occurred_at: datetime
+    method: str
+    source: str
+    operator: str
+    notice_id: int | None = None
+    flaw: ConsentFlaw = ConsentFlaw.NONE
+    ends_at: datetime | None = None
+    batch_id: int | None = None
+    evidence: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> Key:
+        """The state that this act changes."""
+        return (self.controller_id, self.purpose_id, self.address_id)
+
+
+def record(session: Session, acts: Sequence[ConsentAct], now: datetime) -> list[int]:
+    """Append the acts to the ledger, fold the states they touch and return the event ids, in order.
+
+    Raises:
+        RefusedError: an act lies in the future, or a yes names no notice (guidance ¶25, ¶55).
+    """
+    event_ids: list[int] = []
+    for some in chunks(acts):
+        for act in some:
+            _require_sound(act, now)
+        lock_addresses(session, (act.address_id for act in some))
+        event_ids.extend(append(session, CONSENT_LEDGER, [_row(act, now) for act in some], now))
+        refold(session, sorted({act.key for act in some}))
+    return event_ids
+
+
+def refold(session: Session, keys: Sequence[Key]) -> None:
+    """Write the states of these keys anew from their events. The addresses must be locked."""
+    by_subject: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for controller_id, purpose_id, address_id in keys:
+        by_subject[controller_id, purpose_id].append(address_id)
+    for (controller_id, purpose_id), address_ids in by_subject.items():
+        for some in chunks(address_ids):
+            states = [
+                _state((controller_id, purpose_id, address_id), view)
+                for address_id, events in _events_of(
+                    session, controller_id, purpose_id, some
+                ).items()
+                if (view := fold(events)) is not None
+            ]
+            upsert(session, ConsentState, states, STATE_KEY)
+
+
+def _require_sound(act: ConsentAct, now: datetime) -> None:
+    if act.occurred_at > now:
+        raise RefusedError("A consent event lies in the future.", remedy="Correct its time.")
+    if act.kind.is_affirmative and act.notice_id is None:
+        raise RefusedError(
+            "A yes without the wording that was seen is no evidence of consent.",
+            remedy="Name the notice; add it with: sender notice add",
+        )
+
+
+def _row(act: ConsentAct, now: datetime) -> NewRow:
+    columns = {
+        "controller_id": act.controller_id,
+        "purpose_id": act.purpose_id,
+        "address_id": act.address_id,
+        "kind": act.kind,
+        "occurred_at": act.occurred_at,
+        "recorded_at": now,
+        "method": act.method,
+        "source": act.source,
+        "notice_id": act.notice_id,
+        "lawful_basis": "consent",
+        "flaw": act.flaw,
+        "ends_at": act.ends_at,
+        "batch_id": act.batch_id,
+        "operator": act.operator,
+    }
+    return NewRow(columns, act.evidence)
+
+
+def _events_of(
+    session: Session, controller_id: int, purpose_id: int, address_ids: Sequence[int]
+) -> dict[int, list[EventView]]:
+    query = (
+        select(
+            ConsentEvent.address_id,
+            ConsentEvent.id,
+            ConsentEvent.kind,
+            ConsentEvent.occurred_at,
+            ConsentEvent.batch_id,
+            ConsentEvent.flaw,
+            ConsentEvent.ends_at,
+            Notice.shown_from,
+        )
+        .outerjoin(Notice, Notice.id == ConsentEvent.notice_id)
+        .where(
+            ConsentEvent.controller_id == controller_id,
+            ConsentEvent.purpose_id == purpose_id,
+            ConsentEvent.address_id.in_(address_ids),
+        )
+    )
+    events: dict[int, list[EventView]] = defaultdict(list)
+    for address_id, row_id, kind, at, batch_id, flaw, ends_at, shown in session.execute(query):
+        view = EventView(row_id, kind, at, batch_id is not None, flaw, ends_at, shown)
+        events[address_id].append(view)
+    return events
+
+
+def _state(key: Key, view: ConsentView) -> dict[str, Any]:
+    return {
+        **dict(zip(STATE_KEY, key, strict=True)),
+        "status": view.status,
+        "event_id": view.event_id,
+        "last_affirmative_at": view.last_affirmative_at,
+        "ends_at": view.ends_at,
+        "flaw": view.flaw,
+        "notice_shown_from": view.notice_shown_from,
+    }

@@ -1,0 +1,122 @@
+"""An objection is total: the contact, every address of theirs, those learned later too (¶71-73)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from sender.consent.ledger import ConsentAct, record
+from sender.store.consents import ConsentState
+from sender.store.contacts import Contact, ContactPoint
+from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.vocabulary import BlockCause, ConsentKind
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A person's no to all direct marketing of one controller.
+
+    Attributes:
+        controller_id: to whom.
+        address_id: an address by which the person is known; no contact is needed.
+        occurred_at: when the person objected.
+        source: how it reached us, e.g. `page`, `letter`, `complaint`.
+        operator: who recorded it.
+        delivery_id: the message that it answers, if known.
+        batch_id: the import that it came with, if any.
+    """
+
+    controller_id: int
+    address_id: int
+    occurred_at: datetime
+    source: str
+    operator: str
+    delivery_id: int | None = None
+    batch_id: int | None = None
+
+
+def record_objection(session: Session, objection: Objection, now: datetime) -> None:
+    """Block every address of the person at this controller and mark the contact."""
+    addresses = _addresses_of_person(session, objection)
+    session.execute(
+        update(Contact)
+        .where(
+            Contact.controller_id == objection.controller_id,
+            Contact.id.in_(_contacts_of(objection)),
+            Contact.objected_at.is_(None),
+        )
+        .values(objected_at=objection.occurred_at)
+    )
+    suppress(session, [_block(objection, address) for address in addresses], now)
+    record(session, _consent_acts(session, objection, addresses), now)
+
+
+def objected_addresses(
+    session: Session, controller_id: int, address_ids: Sequence[int]
+) -> dict[int, datetime]:
+    """Return those of the addresses whose contact objected, with the time of the objection."""
+    query = (
+        select(ContactPoint.address_id, Contact.objected_at)
+        .join(Contact, Contact.id == ContactPoint.contact_id)
+        .where(
+            ContactPoint.controller_id == controller_id,
+            ContactPoint.address_id.in_(address_ids),
+            Contact.objected_at.is_not(None),
+        )
+    )
+    return {address: at for address, at in session.execute(query) if at is not None}
+
+
+def _contacts_of(objection: Objection) -> Select[int]:
+    return select(ContactPoint.contact_id).where(
+        ContactPoint.controller_id == objection.controller_id,
+        ContactPoint.address_id == objection.address_id,
+    )
+
+
+def _addresses_of_person(session: Session, objection: Objection) -> list[int]:
+    query = select(ContactPoint.address_id).where(
+        ContactPoint.controller_id == objection.controller_id,
+        ContactPoint.contact_id.in_(_contacts_of(objection)),
+    )
+    return sorted({objection.address_id, *session.scalars(query)})
+
+
+def _block(objection: Objection, address_id: int) -> Suppression:
+    return Suppression(
+        scope=BlockScope(address_id=address_id, controller_id=objection.controller_id),
+        cause=BlockCause.OBJECTION,
+        occurred_at=objection.occurred_at,
+        source=objection.source,
+        by_person=True,
+        operator=objection.operator,
+        delivery_id=objection.delivery_id,
+        batch_id=objection.batch_id,
+    )
+
+
+def _consent_acts(
+    session: Session, objection: Objection, addresses: Sequence[int]
+) -> list[ConsentAct]:
+    states = session.execute(
+        select(ConsentState.purpose_id, ConsentState.address_id).where(
+            ConsentState.controller_id == objection.controller_id,
+            ConsentState.address_id.in_(addresses),
+        )
+    )
+    return [
+        ConsentAct(
+            controller_id=objection.controller_id,
+            purpose_id=purpose_id,
+            address_id=address_id,
+            kind=ConsentKind.OBJECTED,
+            occurred_at=objection.occurred_at,
+            method=objection.source,
+            source=objection.source,
+            operator=objection.operator,
+            batch_id=objection.batch_id,
+        )
+        for purpose_id, address_id in states
+    ]
