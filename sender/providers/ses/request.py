@@ -1,0 +1,193 @@
+"""The wire form of SES requests, their limits, and how a batch is cut to fit them."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.header import Header
+from email.utils import formataddr
+from typing import TYPE_CHECKING
+
+from sender.providers.base import Outgoing
+from sender.rendering.message import RenderedEmail
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2.type_defs import (
+        BulkEmailEntryTypeDef,
+        EmailTemplateContentTypeDef,
+        MessageHeaderTypeDef,
+        MessageTagTypeDef,
+        SendBulkEmailRequestTypeDef,
+        SendEmailRequestTypeDef,
+    )
+
+MAX_ENTRIES = 50
+"""Entries in one SendBulkEmail call (SES API v2, SendBulkEmail)."""
+
+MAX_TEMPLATE_DATA_CHARACTERS = 262_144
+"""ReplacementTemplateData (SES API v2, ReplacementTemplate)."""
+
+MAX_CALL_BYTES = 1_000_000
+"""Input JSON of a call with an inline template (SES developer guide, inline templates)."""
+
+CALL_OVERHEAD_BYTES = 4_096
+"""Kept free in each call for the sender, the template and the configuration set."""
+
+MAX_HEADERS = 15
+MAX_HEADER_VALUE = 995
+MAX_HEADER_TOTAL = 996
+"""SES API v2, MessageHeader; the SDK checks none of them."""
+
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,126}")
+_HEADER_VALUE = re.compile(rf"[ -~]{{1,{MAX_HEADER_VALUE}}}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+_INLINE_TEMPLATE: "EmailTemplateContentTypeDef" = {
+    "Subject": "{{subject}}",
+    "Html": "{{html}}",
+    "Text": "{{text}}",
+}
+"""Whole rendered parts go in: inline templates take simple substitutions only."""
+
+
+class UnsendableError(Exception):
+    """SES could not carry this message; the only argument is a code for the limit it breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message in the form of a bulk entry, with its size in the request's JSON (bytes)."""
+
+    position: int
+    outgoing: Outgoing
+    email: RenderedEmail
+    size: int
+    body: "BulkEmailEntryTypeDef"
+
+    @property
+    def sender(self) -> tuple[str, str, str | None]:
+        """What all entries of one call have in common."""
+        return self.email.from_name, self.email.from_address, self.email.reply_to
+
+
+def make_entry(position: int, outgoing: Outgoing) -> Entry:
+    """Build the bulk entry of one message.
+
+    Raises:
+        UnsendableError: it is no e-mail, or breaks one of the limits of SES.
+    """
+    email = outgoing.message
+    if not isinstance(email, RenderedEmail):
+        raise UnsendableError("not-an-email")
+    _check_addresses(email)
+    data = json.dumps(
+        {"subject": email.subject, "html": email.html, "text": email.text}, ensure_ascii=False
+    )
+    if len(data) > MAX_TEMPLATE_DATA_CHARACTERS:
+        raise UnsendableError("template-data-too-long")
+    body: BulkEmailEntryTypeDef = {
+        "Destination": {"ToAddresses": [email.to_address]},
+        "ReplacementTags": _tags(outgoing),
+        "ReplacementHeaders": _headers(email),
+        "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": data}},
+    }
+    size = len(json.dumps(body))
+    if size > MAX_CALL_BYTES - CALL_OVERHEAD_BYTES:
+        raise UnsendableError("message-too-long")
+    return Entry(position, outgoing, email, size, body)
+
+
+def cut_into_calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cut entries into calls of one sender, at most 50 entries and less than 1 MB each."""
+    by_sender: dict[tuple[str, str, str | None], list[Entry]] = {}
+    for entry in entries:
+        by_sender.setdefault(entry.sender, []).append(entry)
+    for group in by_sender.values():
+        yield from _cut_group(group)
+
+
+def _cut_group(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    call: list[Entry] = []
+    size = CALL_OVERHEAD_BYTES
+    for entry in entries:
+        if call and (len(call) == MAX_ENTRIES or size + entry.size > MAX_CALL_BYTES):
+            yield call
+            call, size = [], CALL_OVERHEAD_BYTES
+        call.append(entry)
+        size += entry.size + len(", ")
+    if call:
+        yield call
+
+
+def bulk_request(
+    call: Sequence[Entry], configuration_set: str | None
+) -> "SendBulkEmailRequestTypeDef":
+    """Build one SendBulkEmail request."""
+    request: SendBulkEmailRequestTypeDef = {
+        "FromEmailAddress": sender_header(call[0].email),
+        "DefaultContent": {"Template": {"TemplateContent": _INLINE_TEMPLATE, "TemplateData": "{}"}},
+        "BulkEmailEntries": [entry.body for entry in call],
+    }
+    if call[0].email.reply_to:
+        request["ReplyToAddresses"] = [call[0].email.reply_to]
+    if configuration_set:
+        request["ConfigurationSetName"] = configuration_set
+    return request
+
+
+def single_request(entry: Entry, configuration_set: str | None) -> "SendEmailRequestTypeDef":
+    """Build one SendEmail request with simple content."""
+    email = entry.email
+    request: SendEmailRequestTypeDef = {
+        "FromEmailAddress": sender_header(email),
+        "Destination": {"ToAddresses": [email.to_address]},
+        "EmailTags": _tags(entry.outgoing),
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": email.subject, "Charset": "UTF-8"},
+                "Body": {
+                    "Html": {"Data": email.html, "Charset": "UTF-8"},
+                    "Text": {"Data": email.text, "Charset": "UTF-8"},
+                },
+                "Headers": _headers(email),
+            }
+        },
+    }
+    if email.reply_to:
+        request["ReplyToAddresses"] = [email.reply_to]
+    if configuration_set:
+        request["ConfigurationSetName"] = configuration_set
+    return request
+
+
+def sender_header(email: RenderedEmail) -> str:
+    """Return the From value: display names outside ASCII as encoded words (RFC 2047)."""
+    if email.from_name.isascii():
+        return formataddr((email.from_name, email.from_address))
+    name = Header(email.from_name, "utf-8").encode(linesep="")
+    return f"{name} <{email.from_address}>"
+
+
+def _check_addresses(email: RenderedEmail) -> None:
+    addresses = (email.to_address, email.from_address, email.reply_to or "")
+    if not all(address.isascii() for address in addresses):
+        raise UnsendableError("address-not-ascii")
+    if any(_CONTROL.search(part) for part in (*addresses, email.from_name, email.subject)):
+        raise UnsendableError("control-character")
+
+
+def _tags(outgoing: Outgoing) -> "list[MessageTagTypeDef]":
+    return [
+        {"Name": "delivery-id", "Value": str(outgoing.delivery_id)},
+        {"Name": "run-id", "Value": str(outgoing.run_id)},
+    ]
+
+
+def _headers(email: RenderedEmail) -> "list[MessageHeaderTypeDef]":
+    if len(email.headers) > MAX_HEADERS:
+        raise UnsendableError("too-many-headers")
+    for name, value in email.headers:
+        fits = len(name) + len(value) <= MAX_HEADER_TOTAL
+        if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise UnsendableError("header-not-allowed")
+    return [{"Name": name, "Value": value} for name, value in email.headers]
