@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -18,3 +19,14 @@ def find_chromium() -> Path | None:
     found = [shutil.which(command) for command in COMMANDS]
     found += [path for path in APPLICATIONS if os.access(path, os.X_OK)]
     return next((Path(path) for path in found if path), None)
+
+
+def main() -> int:
+    """Print the executable; return 1 where there is none."""
+    executable = find_chromium()
+    print(executable or "none")  # noqa: T201 - the answer to the set-up script
+    return 0 if executable else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
