@@ -494,7 +494,7 @@ def upgrade() -> None:
             batch_op.f("ix_contact_point_address_id"), ["address_id"], unique=False
         )
         batch_op.create_index(
-            "ix_contact_point_audience", ["controller_id", "channel", "id"], unique=False
+            "ix_contact_point_audience", ["controller_id", "channel", "address_id"], unique=False
         )
         batch_op.create_index(
             batch_op.f("ix_contact_point_contact_id"), ["contact_id"], unique=False

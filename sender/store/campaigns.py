@@ -67,9 +67,9 @@ class Run(Base):
     fresh_within_months: Mapped[int | None]
     expires_at: Mapped[datetime | None]
     planned_through: Mapped[int]
-    """The last contact point or staged recipient that planning has seen; it only rises."""
+    """The last address id that planning has seen; it only rises."""
     plan_ends_at: Mapped[int | None]
-    """The last one there was when planning began; nobody who came later joins this run."""
+    """The last address id there was when planning began; later ones do not join this run."""
     exclude_sent: Mapped[bool] = mapped_column(Boolean)
     """Whether people who were sent an earlier run of this campaign are left out."""
     operator: Mapped[str] = mapped_column(String(200))

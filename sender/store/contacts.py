@@ -43,7 +43,7 @@ class ContactPoint(Base):
     __tablename__ = "contact_point"
     __table_args__ = (
         UniqueConstraint("controller_id", "address_id"),
-        Index("ix_contact_point_audience", "controller_id", "channel", "id"),
+        Index("ix_contact_point_audience", "controller_id", "channel", "address_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

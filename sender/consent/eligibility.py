@@ -1,0 +1,238 @@
+"""The policy of `sender.consent.policy` as one set-based statement.
+
+Every rule stands here in the same order as in `decide`; a property test holds the two equal on
+generated histories, on both databases. Blocks are folded once per address of the range and joined:
+correlated scopes are four times slower, single probes thirty times.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BinaryExpression,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import aliased
+
+from sender.consent.policy import CAUSE_REASONS, FLAW_REASONS, STATUS_REASONS, Scope
+from sender.store.base import Word
+from sender.store.consents import ConsentState
+from sender.store.contacts import Contact, ContactPoint
+from sender.store.suppressions import Block
+from sender.vocabulary import EVERY, EVERY_CHANNEL, ConsentKind, ContactSource, Reason
+
+AddressRange = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+"""Narrows a column of address ids to those that the statement is about."""
+
+AFFIRMED = (ConsentKind.GIVEN, ConsentKind.RECONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is asked about.
+
+    Attributes:
+        rows: a subquery with the columns `key`, `address_id`, `has_address` and, if known,
+            `contact_id` (of the first scope's controller).
+        within: the range that holds all its address ids.
+    """
+
+    rows: FromClause
+    within: AddressRange
+
+
+def decisions(people: People, scopes: Sequence[Scope]) -> Select[Any]:
+    """Return a query of one row per person: `key`, `address_id`, `reason`, `refused_by`, `event_N`.
+
+    `reason` is null where every scope allows; `refused_by` is the controller of the first scope
+    that refuses; `event_N` is the consent event relied on for scope N.
+    """
+    parts = [_ScopeParts(people, scope, number) for number, scope in enumerate(scopes)]
+    source = people.rows
+    for part in parts:
+        source = part.join_to(source)
+    judged = (
+        select(
+            people.rows.c.key,
+            people.rows.c.address_id,
+            *[part.refusal().label(f"refusal_{number}") for number, part in enumerate(parts)],
+            *[part.state.event_id.label(f"event_{number}") for number, part in enumerate(parts)],
+        )
+        .select_from(source)
+        .subquery("judged")
+    )
+    refusals = [judged.c[f"refusal_{number}"] for number in range(len(parts))]
+    refused_by = case(
+        *[
+            (refusal.is_not(None), literal(scope.controller_id))
+            for refusal, scope in zip(refusals, scopes, strict=True)
+        ],
+        else_=null(),
+    )
+    first = refusals[0] if len(refusals) == 1 else func.coalesce(*refusals)
+    return select(
+        judged.c.key,
+        judged.c.address_id,
+        first.label("reason"),
+        refused_by.label("refused_by"),
+        *[judged.c[f"event_{number}"] for number in range(len(parts))],
+    )
+
+
+class _ScopeParts:
+    """The joins and the CASE of one scope."""
+
+    def __init__(self, people: People, scope: Scope, number: int) -> None:
+        self.people, self.scope = people, scope
+        self.state = aliased(ConsentState, name=f"state_{number}")
+        self.contact = aliased(Contact, name=f"contact_{number}")
+        self.point = aliased(ContactPoint, name=f"point_{number}")
+        self.blocked = self._folded_blocks(number)
+        self.contact_known = number == 0 and "contact_id" in people.rows.c
+
+    def join_to(self, source: FromClause) -> FromClause:
+        """Join what this scope looks at to the people; nobody is lost for want of a row."""
+        address_id = self.people.rows.c.address_id
+        scope, state = self.scope, self.state
+        joined = source.outerjoin(
+            state,
+            and_(
+                state.controller_id == scope.controller_id,
+                state.purpose_id == scope.purpose_id,
+                state.address_id == address_id,
+            ),
+        ).outerjoin(self.blocked, self.blocked.c.address_id == address_id)
+        if self.contact_known:
+            return joined.outerjoin(self.contact, self.contact.id == self.people.rows.c.contact_id)
+        return joined.outerjoin(
+            self.point,
+            and_(
+                self.point.controller_id == scope.controller_id,
+                self.point.address_id == address_id,
+            ),
+        ).outerjoin(self.contact, self.contact.id == self.point.contact_id)
+
+    def refusal(self) -> ColumnElement[Any]:
+        """Return the reason to refuse, or null; the order is `policy.decide`'s."""
+        state = self.state
+        rules: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = [
+            *self._controller_rules(),
+            (self.people.rows.c.has_address.is_(False), _reason(Reason.INVALID_ADDRESS)),
+            (self.contact.objected_at.is_not(None), _reason(Reason.OBJECTED)),
+            *[
+                (self.blocked.c.cause == literal(cause, Block.cause.type), _reason(reason))
+                for cause, reason in CAUSE_REASONS.items()
+            ],
+            (state.event_id.is_(None), self._no_consent()),
+            *[(state.status == status, _reason(why)) for status, why in STATUS_REASONS.items()],
+            *[(state.flaw == flaw, _reason(why)) for flaw, why in FLAW_REASONS.items()],
+            (state.ends_at <= self.scope.at, _reason(Reason.ENDED)),
+            (
+                or_(
+                    state.last_affirmative_at.is_(None),
+                    state.last_affirmative_at <= self.scope.fresh_after,
+                ),
+                _reason(Reason.STALE),
+            ),
+        ]
+        return case(*rules, else_=null())
+
+    def _controller_rules(self) -> list[tuple[ColumnElement[bool], ColumnElement[Any]]]:
+        rules: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = []
+        state, frozen_at = self.state, self.scope.frozen_at
+        if frozen_at is not None:
+            not_since = or_(
+                state.last_affirmative_at.is_(None),
+                state.last_affirmative_at <= frozen_at,
+                state.notice_shown_from.is_(None),
+                state.notice_shown_from <= frozen_at,
+            )
+            rules.append((not_since, _reason(Reason.CONTROLLER_FROZEN)))
+        if not self.scope.has_sender_identity:
+            rules.append((true(), _reason(Reason.NO_SENDER_IDENTITY)))
+        return rules
+
+    def _no_consent(self) -> ColumnElement[Any]:
+        return case(
+            (self.contact.source == ContactSource.CASEWORK, _reason(Reason.CASEWORK)),
+            (self._agreed_on_other_channel(), _reason(Reason.WRONG_CHANNEL)),
+            (self._agreed_to_other_purpose(), _reason(Reason.WRONG_PURPOSE)),
+            else_=_reason(Reason.NO_CONSENT),
+        )
+
+    def _agreed_on_other_channel(self) -> ColumnElement[bool]:
+        other, point = aliased(ConsentState), aliased(ContactPoint)
+        return exists(
+            select(literal(1))
+            .select_from(point)
+            .join(other, other.address_id == point.address_id)
+            .where(
+                point.contact_id == self.contact.id,
+                point.channel != self.scope.channel,
+                other.controller_id == self.scope.controller_id,
+                other.purpose_id == self.scope.purpose_id,
+                other.status.in_(AFFIRMED),
+            )
+            .correlate(self.contact)
+        )
+
+    def _agreed_to_other_purpose(self) -> ColumnElement[bool]:
+        other = aliased(ConsentState)
+        return exists(
+            select(literal(1))
+            .where(
+                other.controller_id == self.scope.controller_id,
+                other.address_id == self.people.rows.c.address_id,
+                other.purpose_id != self.scope.purpose_id,
+                other.status.in_(AFFIRMED),
+            )
+            .correlate(self.people.rows)
+        )
+
+    def _folded_blocks(self, number: int) -> FromClause:
+        scope = self.scope
+        return (
+            select(Block.address_id, func.min(Block.cause).label("cause"))
+            .where(
+                self.people.within(Block.__table__.c.address_id),
+                Block.controller_id.in_((EVERY, scope.controller_id)),
+                Block.channel.in_((EVERY_CHANNEL, scope.channel.value)),
+                Block.purpose_id.in_((EVERY, scope.purpose_id)),
+            )
+            .group_by(Block.address_id)
+            .subquery(f"blocked_{number}")
+        )
+
+
+def _reason(reason: Reason) -> ColumnElement[Any]:
+    return literal(reason, Word(Reason))
+
+
+def same_or_between(low: int, high: int) -> AddressRange:
+    """Return the range `low < id <= high`."""
+
+    def within(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return and_(column > low, column <= high)
+
+    return within
+
+
+def any_of(address_ids: Sequence[int]) -> AddressRange:
+    """Return the range of just these ids (a few hundred at most)."""
+
+    def within(column: ColumnElement[Any]) -> BinaryExpression[bool]:
+        return column.in_(address_ids)
+
+    return within

@@ -1,0 +1,88 @@
+"""Read what is asked of the policy: freshness, freeze and sender identity of a controller now."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sender.consent.freshness import FreshnessPolicy
+from sender.consent.policy import Scope
+from sender.store.controllers import ControllerFreeze, SenderIdentity
+from sender.store.controllers import FreshnessPolicy as FreshnessRow
+from sender.vocabulary import Channel
+
+
+def load_scope(
+    session: Session,
+    *,
+    controller_id: int,
+    channel: Channel,
+    purpose_id: int,
+    at: datetime,
+    fresh_within_months: int | None = None,
+    instigates: bool = True,
+) -> Scope:
+    """Return the scope of one question, as the database has it now.
+
+    Args:
+        session: any open session.
+        controller_id: who wants to write.
+        channel: how.
+        purpose_id: for what.
+        at: the time of the decision.
+        fresh_within_months: a campaign's stricter limit, if it has one.
+        instigates: whether this controller's own sender identity is used; a body that is only
+            named in `on_behalf_of` needs none.
+    """
+    frozen_at = session.scalar(
+        select(func.max(ControllerFreeze.frozen_at)).where(
+            ControllerFreeze.controller_id == controller_id
+        )
+    )
+    policy = _freshness(session, controller_id, channel, purpose_id)
+    return Scope(
+        controller_id=controller_id,
+        channel=channel,
+        purpose_id=purpose_id,
+        at=at,
+        freshness=policy.tightened(fresh_within_months),
+        frozen_at=frozen_at,
+        has_sender_identity=not instigates or _has_identity(session, controller_id, channel),
+    )
+
+
+def most_specific(rows: Sequence[FreshnessRow]) -> FreshnessPolicy:
+    """Return the policy of the latest row among the most specific; the default if there is none."""
+    if not rows:
+        return FreshnessPolicy()
+    chosen = max(
+        rows, key=lambda row: (row.purpose_id is not None, row.channel is not None, row.id)
+    )
+    return FreshnessPolicy(warn_months=chosen.warn_months, hold_months=chosen.hold_months)
+
+
+def _freshness(
+    session: Session, controller_id: int, channel: Channel, purpose_id: int
+) -> FreshnessPolicy:
+    rows = session.scalars(
+        select(FreshnessRow).where(
+            FreshnessRow.controller_id == controller_id,
+            FreshnessRow.channel.is_(None) | (FreshnessRow.channel == channel),
+            FreshnessRow.purpose_id.is_(None) | (FreshnessRow.purpose_id == purpose_id),
+        )
+    ).all()
+    return most_specific(rows)
+
+
+def _has_identity(session: Session, controller_id: int, channel: Channel) -> bool:
+    found = session.scalar(
+        select(SenderIdentity.id)
+        .where(
+            SenderIdentity.controller_id == controller_id,
+            SenderIdentity.channel == channel,
+            SenderIdentity.retired_at.is_(None),
+        )
+        .limit(1)
+    )
+    return found is not None
