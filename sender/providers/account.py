@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from sender.errors import ProviderError
 from sender.vocabulary import ProviderName
-
-_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class AccountSettings:
     key_variable: str | None = None
     secret_variable: str | None = None
     token_variable: str | None = None
-    options: Mapping[str, str] = field(default=_NO_OPTIONS)
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def option(self, name: str) -> str:
         """Return an option that must be there.
