@@ -210,7 +210,14 @@ def test_every_operator_on_every_sort_of_value(store: Store) -> None:
     plain = {name: None for name in FIELDS if name not in MOMENT_FIELDS}
     base = {**plain, "source": ContactSource.DIRECT, "created_at": NOW}
     everyone = [
-        _row(number, {**base, "attributes": {"ward": value}})
+        _row(
+            number,
+            {
+                **base,
+                "attributes": {"ward": value},
+                "last_name": value if isinstance(value, str) else None,
+            },
+        )
         for number, value in enumerate(EVERY_VALUE, 1)
     ]
     everyone += [_row(900, {**base, "attributes": {}})]
@@ -219,6 +226,9 @@ def test_every_operator_on_every_sort_of_value(store: Store) -> None:
         Comparison(Attribute("ward"), operator, literal)
         for literal in literals
         for operator in Operator
+    ]
+    conditions += [
+        Comparison(Field("last_name"), operator, name) for name in AWKWARD for operator in Operator
     ]
     conditions += [Comparison(Attribute("ward"), Operator.EQUALS, flag) for flag in (True, False)]
     conditions += [StartsWith(Attribute("ward"), prefix) for prefix in AWKWARD if prefix]
