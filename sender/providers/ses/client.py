@@ -1,6 +1,7 @@
 """The boto3 client on the send path: no retries, time-outs set, every request gated."""
 
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
@@ -98,6 +99,7 @@ def open_client(
     session = GatedSession(
         timeout=(timeout.total_seconds(), timeout.total_seconds()),
         max_pool_connections=settings.concurrency,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         proxies=get_environ_proxies(client.meta.endpoint_url),
         verify=environ.get("AWS_CA_BUNDLE") or True,
     )
