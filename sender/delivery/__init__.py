@@ -1,1 +1,1 @@
-"""."""
+"""Plan the audience of a run, dispatch it, keep its pace, recover after a crash."""

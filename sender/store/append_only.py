@@ -119,7 +119,10 @@ _SQLITE_KEYS = {
         "id = NEW.id OR (campaign_id = NEW.campaign_id AND version = NEW.version)"
     ),
     "hash_key": "id = NEW.id OR fingerprint = NEW.fingerprint",
-    "delivery_reliance": "delivery_id = NEW.delivery_id AND controller_id = NEW.controller_id",
+    "delivery_reliance": (
+        "delivery_id = NEW.delivery_id AND controller_id = NEW.controller_id"
+        " AND dispatched_at = NEW.dispatched_at"
+    ),
     "run_body": "run_id = NEW.run_id AND controller_id = NEW.controller_id",
     "controller": "id = NEW.id OR slug = NEW.slug",
     "provider_account": "id = NEW.id OR name = NEW.name",

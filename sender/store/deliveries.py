@@ -73,13 +73,14 @@ class Delivery(Base):
 
 
 class DeliveryReliance(Base):
-    """The consent relied on for a body named in `on_behalf_of`, as looked up at dispatch."""
+    """The consent relied on for a body named in `on_behalf_of`, at each last look. Append-only."""
 
     __tablename__ = "delivery_reliance"
-    __table_args__ = (PrimaryKeyConstraint("delivery_id", "controller_id"),)
+    __table_args__ = (PrimaryKeyConstraint("delivery_id", "controller_id", "dispatched_at"),)
 
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
+    dispatched_at: Mapped[datetime]
     consent_event_id: Mapped[int] = mapped_column(ForeignKey("consent_event.id"))
 
 

@@ -1,0 +1,179 @@
+"""Write down what the provider said of each message; never undo what an event said first.
+
+A callback can come before our own record: a delivery that is already beyond `unknown` keeps its
+state, and only learns the provider's message id.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, literal, null, update
+from sqlalchemy.orm import Session
+
+from sender.providers.base import Accepted, Deferred, NotStarted, Rejected, Result, Unknown
+from sender.store.base import Word
+from sender.store.campaigns import Run
+from sender.store.contacts import Contact
+from sender.store.deliveries import Delivery
+from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.vocabulary import BlockCause, DeliveryState
+
+_UNSETTLED = (DeliveryState.DISPATCHING, DeliveryState.UNKNOWN)
+_TABLE = Delivery.__table__
+_STATE = Word(DeliveryState)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery that this dispatcher marked."""
+
+    delivery_id: int
+    address_id: int
+    result: Result
+    told_contact_id: int | None = None
+    """The third-party contact whom this message told where the details came from."""
+
+
+def record_outcomes(
+    session: Session, run: Run, dispatcher_id: int, outcomes: Sequence[Outcome], now: datetime
+) -> None:
+    """Record one outcome per delivery; also sets the blocks that a rejection calls for."""
+    by_kind: dict[type[Any], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_kind[type(outcome.result)].append(outcome)
+    for kind, write in _WRITERS.items():
+        if by_kind[kind]:
+            write(session, by_kind[kind], dispatcher_id, now)
+    _block_rejected(session, run, by_kind[Rejected], now)
+    _remember_told(session, by_kind[Accepted], now)
+
+
+def _write_accepted(
+    session: Session, outcomes: Sequence[Outcome], _dispatcher_id: int, now: datetime
+) -> None:
+    statement = (
+        update(Delivery)
+        .where(_TABLE.c.id == bindparam("delivery"))
+        .values(
+            state=_advanced(DeliveryState.ACCEPTED),
+            accepted_at=func.coalesce(
+                _TABLE.c.accepted_at, literal(now, _TABLE.c.accepted_at.type)
+            ),
+            provider_message_id=bindparam("name"),
+        )
+    )
+    rows = [
+        {"delivery": item.delivery_id, "name": item.result.provider_message_id}
+        for item in outcomes
+        if isinstance(item.result, Accepted)
+    ]
+    session.connection().execute(statement, rows)
+
+
+def _write_rejected(
+    session: Session, outcomes: Sequence[Outcome], _dispatcher_id: int, now: datetime
+) -> None:
+    statement = (
+        update(Delivery)
+        .where(_TABLE.c.id == bindparam("delivery"))
+        .values(
+            state=_advanced(DeliveryState.REJECTED),
+            failed_at=func.coalesce(_TABLE.c.failed_at, literal(now, _TABLE.c.failed_at.type)),
+            provider_code=bindparam("code"),
+        )
+    )
+    session.connection().execute(statement, [_coded(item) for item in outcomes])
+
+
+def _write_unknown(
+    session: Session, outcomes: Sequence[Outcome], _dispatcher_id: int, _now: datetime
+) -> None:
+    statement = (
+        update(Delivery)
+        .where(
+            _TABLE.c.id == bindparam("delivery"), _TABLE.c.state == DeliveryState.DISPATCHING.value
+        )
+        .values(state=literal(DeliveryState.UNKNOWN, _STATE), provider_code=bindparam("code"))
+    )
+    session.connection().execute(statement, [_coded(item) for item in outcomes])
+
+
+def _write_returned(
+    session: Session, outcomes: Sequence[Outcome], dispatcher_id: int, now: datetime
+) -> None:
+    """Take back to `pending` what clearly was not handed over.
+
+    Also from `unknown`, where recovery put it while this dispatcher was frozen: this dispatcher
+    alone knows that its request never started, or was refused.
+    """
+    statement = (
+        update(Delivery)
+        .where(
+            _TABLE.c.id == bindparam("delivery"),
+            _TABLE.c.state.in_([state.value for state in _UNSETTLED]),
+            _TABLE.c.dispatcher_id == dispatcher_id,
+        )
+        .values(
+            state=literal(DeliveryState.PENDING, _STATE),
+            not_before=bindparam("later", type_=_TABLE.c.not_before.type),
+            provider_code=bindparam("code"),
+            dispatched_at=null(),
+            dispatcher_id=null(),
+        )
+    )
+    rows = [_coded(item) | {"later": now + _delay(item.result)} for item in outcomes]
+    session.connection().execute(statement, rows)
+
+
+_WRITERS: dict[type[Any], Callable[[Session, Sequence[Outcome], int, datetime], None]] = {
+    Accepted: _write_accepted,
+    Rejected: _write_rejected,
+    Unknown: _write_unknown,
+    Deferred: _write_returned,
+    NotStarted: _write_returned,
+}
+
+
+def _advanced(state: DeliveryState) -> Any:
+    unsettled = _TABLE.c.state.in_([one.value for one in _UNSETTLED])
+    return case((unsettled, literal(state, _STATE)), else_=_TABLE.c.state)
+
+
+def _coded(outcome: Outcome) -> dict[str, Any]:
+    result = outcome.result
+    code = result.code if isinstance(result, Rejected | Deferred | Unknown) else None
+    return {"delivery": outcome.delivery_id, "code": code}
+
+
+def _delay(result: Result) -> timedelta:
+    return result.delay if isinstance(result, Deferred) else timedelta(0)
+
+
+def _block_rejected(session: Session, run: Run, outcomes: Sequence[Outcome], now: datetime) -> None:
+    acts = [
+        Suppression(
+            scope=BlockScope(item.address_id, run.controller_id, run.channel.value),
+            cause=item.result.block,
+            occurred_at=now,
+            source=f"provider:{item.result.code}",
+            by_person=item.result.block is BlockCause.OPT_OUT,
+            operator="sender",
+            delivery_id=item.delivery_id,
+        )
+        for item in outcomes
+        if isinstance(item.result, Rejected) and item.result.block is not None
+    ]
+    suppress(session, acts, now)
+
+
+def _remember_told(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None:
+    told = [item.told_contact_id for item in outcomes if item.told_contact_id is not None]
+    if told:
+        session.execute(
+            update(Contact)
+            .where(Contact.id.in_(told), Contact.source_told_at.is_(None))
+            .values(source_told_at=now)
+        )

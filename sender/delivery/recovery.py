@@ -1,0 +1,109 @@
+"""After a crash: find the dispatchers that are gone, and what they may or may not have sent.
+
+A delivery that is `dispatching` under a dispatcher that is gone becomes `unknown`. It is never sent
+again by itself: only the provider's events can tell (invariant 4).
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from sender.store.campaigns import Dispatcher
+from sender.store.deliveries import Delivery
+from sender.vocabulary import DeliveryState
+
+HEARTBEAT_EVERY = timedelta(seconds=5)
+SILENT_AFTER = timedelta(seconds=60)
+"""A dispatcher counts as gone after this silence; one whose process is seen to be gone, at once.
+
+One that wakes up later can do no harm: its deadlines have passed, so it starts no request, and what
+it had marked is `unknown` by then.
+"""
+
+
+def start_dispatcher(session: Session, run_id: int, now: datetime) -> int:
+    """Enter this process as a dispatcher of the run and return its id."""
+    row = Dispatcher(
+        run_id=run_id,
+        host=socket.gethostname(),
+        process_id=os.getpid(),
+        started_at=now,
+        heartbeat_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def beat(session: Session, dispatcher_id: int, now: datetime) -> None:
+    """Say that this dispatcher is alive."""
+    session.execute(
+        update(Dispatcher).where(Dispatcher.id == dispatcher_id).values(heartbeat_at=now)
+    )
+
+
+def end_dispatcher(session: Session, dispatcher_id: int, now: datetime) -> None:
+    """Say that this dispatcher has stopped and holds nothing any more."""
+    session.execute(
+        update(Dispatcher)
+        .where(Dispatcher.id == dispatcher_id)
+        .values(heartbeat_at=now, ended_at=now)
+    )
+
+
+def live_dispatchers(session: Session, run_id: int, now: datetime) -> list[Dispatcher]:
+    """Return the run's dispatchers that are at work, as far as can be told from here."""
+    rows = session.scalars(
+        select(Dispatcher).where(Dispatcher.run_id == run_id, Dispatcher.ended_at.is_(None))
+    )
+    return [row for row in rows if is_alive(row, now)]
+
+
+def is_alive(dispatcher: Dispatcher, now: datetime) -> bool:
+    """Whether a dispatcher may still be working: its heart beats, and its process is there."""
+    if dispatcher.ended_at is not None or dispatcher.heartbeat_at <= now - SILENT_AFTER:
+        return False
+    here = dispatcher.host == socket.gethostname()
+    return not here or _process_exists(dispatcher.process_id)
+
+
+def recover(session: Session, run_id: int, now: datetime) -> int:
+    """Mark what the run's lost dispatchers left `dispatching` as `unknown`; return how many."""
+    alive = [row.id for row in live_dispatchers(session, run_id, now)]
+    found = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.run_id == run_id,
+            Delivery.state == DeliveryState.DISPATCHING,
+            or_(Delivery.dispatcher_id.is_(None), Delivery.dispatcher_id.not_in(alive)),
+        )
+        .values(state=DeliveryState.UNKNOWN, provider_code="dispatcher lost")
+    )
+    _close_lost(session, run_id, alive, now)
+    return found.rowcount  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
+
+
+def _close_lost(session: Session, run_id: int, alive: Sequence[int], now: datetime) -> None:
+    session.execute(
+        update(Dispatcher)
+        .where(
+            Dispatcher.run_id == run_id,
+            Dispatcher.ended_at.is_(None),
+            Dispatcher.id.not_in(alive),
+        )
+        .values(ended_at=now)
+    )
+
+
+def _process_exists(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
