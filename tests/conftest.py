@@ -66,7 +66,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 def _postgres_databases(postgres_server: PostgresServer) -> Iterator[PostgresDatabases]:
     databases = PostgresDatabases(postgres_server.url)
     yield databases
-    databases.drop_template()
+    databases.close()
 
 
 @pytest.fixture(scope="session")

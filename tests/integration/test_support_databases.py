@@ -57,7 +57,7 @@ def test_each_database_is_fresh_and_the_migration_runs_once(
     for url in (first, second):
         databases.drop(url)
     if isinstance(databases, PostgresDatabases):
-        databases.drop_template()
+        databases.close()
 
 
 def test_a_dropped_database_is_gone_though_somebody_is_connected(
@@ -71,6 +71,7 @@ def test_a_dropped_database_is_gone_though_somebody_is_connected(
         databases.drop(url)
         connection.invalidate()
     engine.dispose()
+    databases.close()
     name = make_url(url).database
     count = query(postgres_server.url, f"SELECT count(*) FROM pg_database WHERE datname = '{name}'")
     assert count == 0

@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+FIRST_WITH_STRATEGY = 150_000
+
 
 def migrate(url: str) -> None:
     """Bring the database at `url` to the newest revision, as `sender db upgrade` does."""
@@ -22,6 +24,10 @@ class PostgresDatabases:
 
     def __init__(self, server_url: str) -> None:
         self._server_url = make_url(server_url)
+        conninfo = self._server_url.set(drivername="postgresql")
+        self._connection = psycopg.connect(
+            conninfo.render_as_string(hide_password=False), autocommit=True
+        )
         self._prefix = f"sender_test_{uuid.uuid4().hex[:10]}"
         self._count = 0
         self._template: str | None = None
@@ -40,20 +46,21 @@ class PostgresDatabases:
         """Drop the database at `url`, cutting off whoever is still connected."""
         self._drop(make_url(url).database or "")
 
-    def drop_template(self) -> None:
-        """Drop the migrated template, if there is one."""
+    def close(self) -> None:
+        """Drop the migrated template, if there is one, and leave the server."""
         if self._template is not None:
             self._drop(self._template)
+        self._connection.close()
 
     def _make_template(self) -> str:
         url = self._create(None)
         migrate(url)
         name = make_url(url).database or ""
         # CREATE DATABASE fails while anybody is connected to its template.
-        self._execute(
+        self._connection.execute(
             sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name))
         )
-        self._execute(
+        self._connection.execute(
             sql.SQL(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
             ).format(sql.Literal(name))
@@ -66,20 +73,16 @@ class PostgresDatabases:
         command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
             sql.Identifier(name), sql.Identifier(template or "template0")
         )
-        self._execute(command)
+        # Copying files takes less than half the time of the default, which came with version 15.
+        if self._connection.info.server_version >= FIRST_WITH_STRATEGY:
+            command += sql.SQL(" STRATEGY file_copy")
+        self._connection.execute(command)
         return self._server_url.set(database=name).render_as_string(hide_password=False)
 
     def _drop(self, name: str) -> None:
-        self._execute(
+        self._connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
-
-    def _execute(self, command: sql.Composed) -> None:
-        conninfo = self._server_url.set(drivername="postgresql").render_as_string(
-            hide_password=False
-        )
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(command)
 
 
 class SqliteDatabases:

@@ -83,7 +83,8 @@ def running_postgres(
     """Serve PostgreSQL on 127.0.0.1 for the length of the block.
 
     Args:
-        durable: keep fsync on, as production does; needed where a test cuts the power.
+        durable: keep fsync on and the data on disk, as production does; needed where a test
+            cuts the power or a benchmark fills the database.
         settings: further lines of postgresql.conf, values as they are written there.
 
     Yields:
@@ -107,7 +108,7 @@ def launched_postgres(
 ) -> Iterator[PostgresServer]:
     """Serve with the programs in the folder `programs`; otherwise as `running_postgres`."""
     user = unprivileged_user()
-    folder = temporary_folder_for(user)
+    folder = temporary_folder_for(user, in_memory=not durable)
     try:
         binaries = readable_binaries(programs, user, folder)
         password = _make_cluster(binaries, folder, user)

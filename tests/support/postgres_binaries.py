@@ -20,6 +20,8 @@ SYSTEM_FOLDERS = (
 )
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 OLDEST_SUPPORTED = 14
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY_BYTES = 2 * 1024**3
 UNPRIVILEGED_USERS = ("postgres", "nobody")
 
 
@@ -96,9 +98,16 @@ def readable_binaries(folder: Path, user: RunAs | None, copies: Path) -> Path:
     return copies / folder.relative_to(package.parent)
 
 
-def temporary_folder_for(user: RunAs | None) -> Path:
-    """Make an empty folder that belongs to `user`, on a path that `user` may walk."""
-    parents = [tempfile.gettempdir(), "/tmp", "/var/tmp"]
+def temporary_folder_for(user: RunAs | None, *, in_memory: bool) -> Path:
+    """Make an empty folder that belongs to `user`, on a path that `user` may walk.
+
+    Args:
+        user: whose folder it is; None is whoever runs the tests.
+        in_memory: prefer Linux's memory file system where it has room; a database copies there
+            in a fifth of the time.
+    """
+    memory = [str(MEMORY)] if in_memory and _has_room(MEMORY) else []
+    parents = [*memory, tempfile.gettempdir(), "/tmp", "/var/tmp"]
     reachable = [parent for parent in parents if _can_enter(parent, user)]
     folder = Path(tempfile.mkdtemp(prefix="sender-pg-", dir=reachable[0] if reachable else None))
     if user is not None:
@@ -151,6 +160,10 @@ def _can_run(folder: Path, user: RunAs | None) -> bool:
         return run_as([str(folder / "postgres"), "--version"], user).returncode == 0
     except OSError:
         return False
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free >= ENOUGH_MEMORY_BYTES
 
 
 def _can_enter(folder: str, user: RunAs | None) -> bool:
