@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from email.headerregistry import Address
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage
 from email.policy import SMTP
 
 from sender.rendering.message import RenderedEmail
@@ -37,7 +37,8 @@ def to_mime(message: RenderedEmail, *, message_id: str, date: datetime) -> Email
     return mime
 
 
-def _part(content: str, subtype: str) -> MIMEPart:
-    part = MIMEPart(policy=SMTP)
+def _part(content: str, subtype: str) -> EmailMessage:
+    part = EmailMessage(policy=SMTP)
     part.set_content(content, subtype=subtype, cte="quoted-printable")
+    del part["MIME-Version"]
     return part

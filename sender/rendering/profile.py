@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from sender.vocabulary import ControllerKind, OptOutStyle
 
-JsonValue: TypeAlias = "str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+"""What templates can name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sender.rendering.profile import Recipient, SenderProfile
+from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, Literal, one_line
+
+ROOTS = frozenset(
+    {"recipient", "controller", "campaign", "sender_name", "opt_out_url", "third_party_source"}
+)
+CONTROLLER_FIELDS = frozenset({
+    "name", "kind", "needs_imprint", "postal_address", "contact_email", "contact_phone", "website",
+    "privacy_notice_url", "promoter_name", "promoter_address", "on_behalf_of",
+})  # fmt: skip
+CAMPAIGN_FIELDS = frozenset({"name"})
+
+
+def run_variables(
+    profile: SenderProfile, *, campaign_name: str, sender_name: str
+) -> dict[str, Any]:
+    """Return what is the same for everybody; it goes into the skeleton as it is."""
+    controller: dict[str, Any] = {
+        name: _literal(getattr(profile, name)) for name in CONTROLLER_FIELDS & _texts(profile)
+    }
+    controller["kind"] = Literal(profile.kind.value)
+    controller["needs_imprint"] = profile.kind.needs_imprint
+    controller["on_behalf_of"] = [
+        {"name": _literal(body.name), "postal_address": _literal(body.postal_address)}
+        for body in profile.on_behalf_of
+    ]
+    return {
+        "controller": controller,
+        "campaign": {"name": _literal(campaign_name)},
+        "sender_name": _literal(sender_name),
+        "opt_out_url": Literal(OPT_OUT_HOLE),
+    }
+
+
+def variables_for(recipient: Recipient, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that one recipient's message can name."""
+    variables = {**run, "recipient": recipient.fields}
+    if recipient.third_party_source is not None:
+        variables["third_party_source"] = Literal(SOURCE_HOLE)
+    return variables
+
+
+def _texts(profile: SenderProfile) -> set[str]:
+    return {
+        name for name in CONTROLLER_FIELDS
+        if isinstance(getattr(profile, name, None), str)
+    }  # fmt: skip
+
+
+def _literal(text: str) -> Literal:
+    """Write an address of several lines on one, its lines set apart by commas."""
+    lines = (line.strip().rstrip(",") for line in text.splitlines())
+    return Literal(one_line(", ".join(line for line in lines if line)))
