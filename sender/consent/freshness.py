@@ -2,7 +2,7 @@
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 MONTHS_A_YEAR = 12
 
@@ -29,12 +29,18 @@ class FreshnessPolicy:
 
 
 def months_before(moment: datetime, months: int) -> datetime:
-    """Return the same time of day `months` calendar months earlier.
+    """Return the same time of day `months` calendar months earlier; it never falls as time passes.
 
-    A day that the earlier month lacks becomes its last day: 31 August less 18 months is 28 (or 29)
-    February.
+    A day that the earlier month lacks stands for that month's end: 31 August less 18 months is the
+    first moment of 1 March. Its last day at the same hour would let the night of 28 February be
+    stale at noon of one day and fresh again on the morning of the next.
     """
     index = moment.year * MONTHS_A_YEAR + moment.month - 1 - months
     year, month = divmod(index, MONTHS_A_YEAR)
-    day = min(moment.day, monthrange(year, month + 1)[1])
-    return moment.replace(year=year, month=month + 1, day=day)
+    days = monthrange(year, month + 1)[1]
+    if moment.day <= days:
+        return moment.replace(year=year, month=month + 1)
+    last_day = moment.replace(
+        year=year, month=month + 1, day=days, hour=0, minute=0, second=0, microsecond=0
+    )
+    return last_day + timedelta(days=1)
