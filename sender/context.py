@@ -1,0 +1,77 @@
+"""What every command and script works with: settings, database, key, clock, operator."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sender.clock import Clock, SystemClock
+from sender.settings import Settings, load_settings
+from sender.store.clock_check import require_agreeing_clock
+from sender.store.engine import Store, open_store
+from sender.store.keys import AddressHasher, register_key, require_key
+from sender.store.migrate import require_current, upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An opened installation. Nothing works without a database that knows the key.
+
+    Attributes:
+        settings: from the environment.
+        store: the database, at this program's schema.
+        hasher: of addresses, under the key that the database knows.
+        clock: the time.
+        operator: who acts, for the audit trail.
+    """
+
+    settings: Settings
+    store: Store
+    hasher: AddressHasher
+    clock: Clock
+    operator: str
+
+
+@contextmanager
+def open_context(settings: Settings | None = None, clock: Clock | None = None) -> Iterator[Context]:
+    """Open the installation that the environment describes, and close it at the end.
+
+    Raises:
+        KeyRefusedError: the key is missing, short, or not this database's.
+        DatabaseError: the database is not set up, of another version, or its clock is off.
+    """
+    settings = settings or load_settings()
+    clock = clock or SystemClock()
+    hasher = AddressHasher(settings.hash_key_bytes)
+    store = open_store(settings.database_url)
+    try:
+        require_current(store)
+        with store.read() as session:
+            require_key(session, hasher)
+        require_agreeing_clock(store, clock.now())
+        yield Context(settings, store, hasher, clock, settings.operator or _login_name())
+    finally:
+        store.close()
+
+
+def set_up_database(settings: Settings, clock: Clock) -> None:
+    """Migrate the database and register the key, if it is the database's first.
+
+    Raises:
+        KeyRefusedError: the database was made with another key.
+    """
+    hasher = AddressHasher(settings.hash_key_bytes)
+    upgrade(settings.database_url)
+    store = open_store(settings.database_url)
+    try:
+        with store.write() as session:
+            register_key(session, hasher, clock.now())
+    finally:
+        store.close()
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Controllers: who instigates messages, their identities, provider accounts and declarations."""
