@@ -6,8 +6,9 @@ A refused skeleton is remembered too.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from sender.rendering.check import (
@@ -22,13 +23,20 @@ from sender.rendering.check import (
 )
 from sender.rendering.environment import CompiledTemplate, Variables
 from sender.rendering.holes import Pieces, cut_markup, cut_plain
+from sender.rendering.lint import Shape
 from sender.rendering.markup import prepare
 from sender.rendering.message import RenderedEmail, hash_parts
 from sender.rendering.plaintext import to_plain_text
 from sender.rendering.profile import EmailIdentity, Recipient, SenderProfile
 from sender.rendering.refusal import MessageRefused, Rule, broken
-from sender.rendering.templates import compile_html, compile_plain, subject_source
+from sender.rendering.templates import (
+    EmailTemplates,
+    compile_email,
+    subject_source,
+    with_forced_branches,
+)
 from sender.rendering.text import CampaignText
+from sender.rendering.trial import TemplateReport, try_out
 from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, VALUE_HOLE, one_line
 from sender.rendering.variables import run_variables, variables_for
 
@@ -96,14 +104,12 @@ class EmailRenderer:
             TemplateError: a template does not parse.
             MessageRefused: the identity or a header cannot be written into a header.
         """
-        self._html = compile_html(text)
-        self._text = compile_plain(text.text) if text.text else None
-        self._subject = compile_plain(subject_source(text))
-        self._profile, self._identity = profile, identity
+        self._source, self._profile, self._identity = text, profile, identity
         self._fixed_headers = _fixed_headers(identity, list_id, feedback_id)
         self._run = run_variables(
             profile, campaign_name=text.campaign_name, sender_name=identity.from_name
         )
+        self._templates = compile_email(text, self._run)
         self._certify_html = lru_cache(MOST_SKELETONS)(self._judge_html)
         self._certify_text = lru_cache(MOST_SKELETONS)(self._judge_text)
 
@@ -113,13 +119,33 @@ class EmailRenderer:
         Raises:
             MessageRefused: it cannot be rendered or fails the check; without personal data.
         """
+        return self._render(self._templates, recipient)
+
+    def check(self, shapes: Iterable[Shape]) -> TemplateReport:
+        """Try the templates on every shape of the audience, before anybody is written to.
+
+        Args:
+            shapes: the sets of fields that have a value, each kind of recipient once.
+        """
+        kinds = frozenset(shapes)
+        named = [t for t in (self._source.html, self._source.text) if t is not None]
+        if self._source.layout is not None:
+            named.append(self._source.layout)
+        named.append(subject_source(self._source))
+        variants = with_forced_branches(self._source, self._run, self._templates)
+        path = self._templates.html.path
+        renders = [partial(self._render, templates) for templates in variants]
+        return try_out(named, kinds, partial(self._render, self._templates), renders, path)
+
+    def _render(self, templates: EmailTemplates, recipient: Recipient) -> RenderedEmail:
         _check_recipient(recipient)
         variables = variables_for(recipient, self._run)
         source = None if recipient.third_party_source is None else one_line(
             recipient.third_party_source
         )  # fmt: skip
-        html, text = self._parts(variables, recipient.opt_out_url, source)
-        return self._message(recipient, self._subject_line(variables), html, text)
+        html, text = self._parts(templates, variables, recipient.opt_out_url, source)
+        subject = _subject_line(templates.subject, variables)
+        return self._message(recipient, subject, html, text)
 
     def check_fully(self, html: str, text: str, recipient: Recipient) -> None:
         """Check a finished message from scratch, without any certificate.
@@ -130,21 +156,23 @@ class EmailRenderer:
         wanted = Wanted(self._profile, recipient.opt_out_url, recipient.third_party_source)
         check_html(prepare(html), wanted)
         check_text(text, wanted)
-        if self._text is None:
+        if self._source.text is None:
             refuse_braces(text)
         else:
             refuse_plain(text, recipient.opt_out_url)
 
-    def _parts(self, variables: Variables, opt_out_url: str, source: str | None) -> tuple[str, str]:
-        skeleton, values = self._html.render(variables)
+    def _parts(
+        self, templates: EmailTemplates, variables: Variables, opt_out_url: str, source: str | None
+    ) -> tuple[str, str]:
+        skeleton, values = templates.html.render(variables)
         certificate = granted(self._certify_html(skeleton, source is not None))
         _check_values(certificate, values)
         html = certificate.html.fill(values, opt_out_url, source or "")
         if certificate.has_brace or _have_brace(values):
             check_html(prepare(html), Wanted(self._profile, opt_out_url, source))
-        if self._text is None:
+        if templates.text is None:
             return html, certificate.text.fill(values, opt_out_url, source or "")
-        return html, self._own_text(self._text, variables, opt_out_url, source)
+        return html, self._own_text(templates.text, variables, opt_out_url, source)
 
     def _own_text(
         self, template: CompiledTemplate, variables: Variables, opt_out_url: str, source: str | None
@@ -175,7 +203,7 @@ class EmailRenderer:
         markup = prepare(skeleton)
         links = check_html(markup, wanted)
         text = to_plain_text(markup.tree)
-        if self._text is None:
+        if self._source.text is None:
             check_text(text, wanted)
         open_links = (link for link in links if VALUE_HOLE.search(link.text + link.surroundings))
         return _Certificate(
@@ -184,16 +212,6 @@ class EmailRenderer:
             tuple(_open(link) for link in open_links),
             has_brace=has_brace(markup.tree),
         )
-
-    def _subject_line(self, variables: Variables) -> str:
-        skeleton, values = self._subject.render(variables)
-        subject = one_line(cut_plain(skeleton).fill(values, "", ""))
-        if not subject:
-            raise broken(Rule.SUBJECT_EMPTY, "The subject is empty.")
-        refuse_braces(subject)
-        if len(subject) > LONGEST_SUBJECT:
-            raise broken(Rule.HEADER, f"The subject has over {LONGEST_SUBJECT} characters.")
-        return subject
 
     def _message(self, to: Recipient, subject: str, html: str, text: str) -> RenderedEmail:
         identity = self._identity
@@ -205,6 +223,17 @@ class EmailRenderer:
             hash_parts(("email", to.address, *sender, subject, html, text, *flat)),
             _size_warning(html),
         )  # fmt: skip
+
+
+def _subject_line(template: CompiledTemplate, variables: Variables) -> str:
+    skeleton, values = template.render(variables)
+    subject = one_line(cut_plain(skeleton).fill(values, "", ""))
+    if not subject:
+        raise broken(Rule.SUBJECT_EMPTY, "The subject is empty.")
+    refuse_braces(subject)
+    if len(subject) > LONGEST_SUBJECT:
+        raise broken(Rule.HEADER, f"The subject has over {LONGEST_SUBJECT} characters.")
+    return subject
 
 
 def _open(link: Link) -> _OpenLink:

@@ -1,6 +1,6 @@
 """The locked-down Jinja environment of campaign templates, and one compiled template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from sender.errors import TemplateError
 from sender.rendering import grammar
 from sender.rendering.refusal import Rule, unrendered
 from sender.rendering.text import TemplateSource
-from sender.rendering.values import HOLE, MOST_VALUES, TEXT_HOLES, Literal, as_text
+from sender.rendering.values import HOLE, MOST_VALUES, TEXT_HOLES, Literal, Sample, as_text
 
 LONGEST_OUTPUT = 1_000_000
 """Characters of one part. SES takes 40 MB, but Gmail cuts HTML at 102 KB."""
@@ -31,7 +31,24 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "-"})
 
-    def __init__(self, sources: Mapping[str, str], *, autoescape: bool) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        *,
+        autoescape: bool,
+        constants: Variables | None = None,
+        forced: tuple[str, frozenset[int]] | None = None,
+    ) -> None:
+        """Prepare for templates.
+
+        Args:
+            sources: the templates by name.
+            autoescape: whether they are HTML.
+            constants: what is the same in every message of the run.
+            forced: a template's name, and which of its personal branches are taken whatever the
+                recipient; the others are left.
+        """
+        self._constants, self._forced = constants, forced
         super().__init__(
             autoescape=autoescape,
             undefined=jinja2.StrictUndefined,
@@ -53,23 +70,31 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
         if private:
             line = source.count("\n", 0, private.start()) + 1
             raise jinja2.TemplateSyntaxError("private-use characters are not allowed", line, name)
-        return grammar.restrict(super()._parse(source, name, filename), name)
+        tree = grammar.restrict(super()._parse(source, name, filename), name)
+        if self._forced is not None and name == self._forced[0]:
+            grammar.force_branches(tree, self._forced[1])
+        if self._constants is not None:
+            grammar.put_in(tree, self._constants, autoescape=self.autoescape is True)
+        return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look into mappings and `loop` only; a null is as good as missing."""
+        """Look into mappings and `loop` only; null and blank are as good as missing."""
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """Look into mappings, lists and `loop` only; a null is as good as missing."""
-        if isinstance(obj, Mapping):
+        """Look into mappings, lists and `loop` only; null and blank are as good as missing."""
+        value: Any = None
+        if isinstance(obj, dict | Mapping):
             value = obj.get(argument) if isinstance(argument, str) else None
-        elif isinstance(obj, Sequence) and not isinstance(obj, str) and isinstance(argument, int):
+        elif isinstance(obj, list | tuple) and isinstance(argument, int):
             value = obj[argument] if -len(obj) <= argument < len(obj) else None
+        elif isinstance(obj, Sample):
+            return obj
         elif isinstance(obj, LoopContext):
             return super().getattr(obj, argument)
-        else:
-            value = None
-        return self.undefined(obj=obj, name=argument) if value is None else value
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return self.undefined(obj=obj, name=argument)
+        return value
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate with numbers only: text grows through `~` alone, which cannot repeat."""
@@ -100,6 +125,8 @@ def _leave_hole(context: Context, value: object) -> str:
 def _bounded(items: Any) -> Any:
     if isinstance(items, jinja2.Undefined | range):
         return items
+    if isinstance(items, Sample):
+        return [items]
     if not isinstance(items, list | tuple) or len(items) > LONGEST_LOOP:
         raise SecurityError(f"a loop takes a list of at most {LONGEST_LOOP} items")
     return items

@@ -5,9 +5,13 @@ blocks, string arithmetic) is no part of it: so every value reaches the message 
 and no template can hang a worker.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes
+from markupsafe import escape
+
+from sender.rendering.values import Literal
 
 FILTERS = frozenset({
     "abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last",
@@ -132,3 +136,70 @@ def _assign_problem(node: nodes.Assign) -> str:
     if any(isinstance(part, nodes.Filter) and part.name == "join" for part in inner):
         return "'set' takes one value, not joined text"
     return ""
+
+
+def personal_branches(tree: nodes.Template) -> list[nodes.If | nodes.For]:
+    """Return every `if` and `for` that depends on the recipient, in a fixed order."""
+    branches = tree.find_all((nodes.If, nodes.For))
+    return [
+        branch
+        for branch in branches
+        if isinstance(branch, nodes.If | nodes.For) and _is_personal(_condition(branch))
+    ]
+
+
+def force_branches(tree: nodes.Template, taken: frozenset[int]) -> nodes.Template:
+    """Take the personal branches with these indices (and those around them), leave the others."""
+    branches = personal_branches(tree)
+    around = {
+        id(outer) for index in taken for outer in branches
+        if any(inner is branches[index] for inner in outer.find_all((nodes.If, nodes.For)))
+        and not _is_alternative(outer, branches[index])
+    }  # fmt: skip
+    for index, branch in enumerate(branches):
+        chosen = index in taken or id(branch) in around
+        if isinstance(branch, nodes.If):
+            branch.test = nodes.Const(chosen, lineno=branch.lineno)
+        elif not chosen:
+            branch.iter = nodes.List([], lineno=branch.lineno)
+    return tree
+
+
+def _is_alternative(outer: nodes.If | nodes.For, inner: nodes.Node) -> bool:
+    """Whether `inner` lies in an elif or else of `outer`."""
+    others = [*outer.elif_, *outer.else_] if isinstance(outer, nodes.If) else outer.else_
+    return any(
+        inner is other or any(inner is n for n in other.find_all(nodes.Node)) for other in others
+    )
+
+
+def _condition(branch: nodes.If | nodes.For) -> nodes.Node:
+    return branch.test if isinstance(branch, nodes.If) else branch.iter
+
+
+def _is_personal(condition: nodes.Node) -> bool:
+    names = [condition, *condition.find_all(nodes.Name)]
+    return any(isinstance(name, nodes.Name) and name.name == "recipient" for name in names)
+
+
+def put_in(tree: nodes.Template, constants: Mapping[str, Any], *, autoescape: bool) -> None:
+    """Write what is the same for everybody into the template itself, escaped."""
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [_constant(node, constants, autoescape) or node for node in output.nodes]
+
+
+def _constant(
+    node: nodes.Expr,
+    constants: Mapping[str, Any],
+    autoescape: bool,  # noqa: FBT001 - private
+) -> nodes.TemplateData | None:
+    value: object = None
+    if isinstance(node, nodes.Name):
+        value = constants.get(node.name)
+    elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        group = constants.get(node.node.name)
+        value = group.get(node.attr) if isinstance(group, Mapping) else None
+    if not isinstance(value, Literal):
+        return None
+    data = str(escape(value)) if autoescape else str(value)
+    return nodes.TemplateData(data, lineno=node.lineno)

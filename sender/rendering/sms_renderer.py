@@ -1,19 +1,23 @@
 """Renders the text messages of one campaign version."""
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sender.errors import TemplateError
 from sender.rendering.check import refuse_braces
 from sender.rendering.email_renderer import granted, is_opt_out_url
+from sender.rendering.environment import CompiledTemplate
 from sender.rendering.holes import Pieces, cut_plain
+from sender.rendering.lint import Shape
 from sender.rendering.message import RenderedSms, hash_parts
 from sender.rendering.profile import Recipient, SenderProfile, SmsIdentity
 from sender.rendering.refusal import MessageRefused, Rule, broken
 from sender.rendering.segments import SegmentCount, SmsEncoding, count_segments, not_gsm
-from sender.rendering.templates import compile_plain
+from sender.rendering.templates import compile_plain, plain_with_forced_branches
 from sender.rendering.text import CampaignText
+from sender.rendering.trial import TemplateReport, try_out
 from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, one_line
 from sender.rendering.variables import run_variables, variables_for
 from sender.rendering.wording import names_way_out, plain_line, says, words
@@ -62,11 +66,12 @@ class SmsRenderer:
         if text.sms is None:
             raise TemplateError("an SMS campaign needs a template.", path=Path(text.campaign_name))
         check_sms_identity(identity)
-        self._template = compile_plain(text.sms)
+        self._source = text.sms
         self._profile, self._identity, self._max_segments = profile, identity, max_segments
         self._run = run_variables(
             profile, campaign_name=text.campaign_name, sender_name=identity.display_name
         )
+        self._template = compile_plain(text.sms, self._run)
         self._certify = lru_cache(MOST_SKELETONS)(self._judge)
 
     def render(self, recipient: Recipient) -> RenderedSms:
@@ -76,8 +81,24 @@ class SmsRenderer:
             MessageRefused: it cannot be rendered, fails the check or is too long; without
                 personal data.
         """
+        return self._render(self._template, recipient)
+
+    def check(self, shapes: Iterable[Shape]) -> TemplateReport:
+        """Try the template on every shape of the audience, before anybody is written to.
+
+        Args:
+            shapes: the sets of fields that have a value, each kind of recipient once.
+        """
+        variants = plain_with_forced_branches(self._source, self._run)
+        renders = [partial(self._render, template) for template in variants]
+        natural = partial(self._render, self._template)
+        return try_out(
+            [self._source], frozenset(shapes), natural, renders, self._source.path, sms=True
+        )
+
+    def _render(self, template: CompiledTemplate, recipient: Recipient) -> RenderedSms:
         self._check_recipient(recipient)
-        skeleton, values = self._template.render(variables_for(recipient, self._run))
+        skeleton, values = template.render(variables_for(recipient, self._run))
         source = recipient.third_party_source
         pieces = granted(self._certify(skeleton, source is not None))
         body = pieces.fill(values, recipient.opt_out_url, one_line(source or ""))

@@ -1,44 +1,99 @@
 """The templates of one campaign, compiled: wrapped in their layout where they do not extend it."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sender.errors import TemplateError
-from sender.rendering.environment import CompiledTemplate, LockedEnvironment
+from sender.rendering import grammar
+from sender.rendering.environment import CompiledTemplate, LockedEnvironment, Variables
 from sender.rendering.text import CampaignText, TemplateSource
 
 SUBJECT = "subject"
+Forcing = tuple[str, frozenset[int]]
 _EXTENDS = re.compile(r"\{%[-+]?\s*extends\b")
 _CONTENT_BLOCK = re.compile(r"\{%[-+]?\s*block\s+content\b")
 _ANY_BLOCK = re.compile(r"\{%[-+]?\s*block\b")
 
 
-def compile_html(text: CampaignText) -> CompiledTemplate:
-    """Compile the HTML template with its layout.
+@dataclass(frozen=True, slots=True)
+class EmailTemplates:
+    """The compiled templates of one e-mail; `text` is None where the HTML yields the text."""
+
+    html: CompiledTemplate
+    text: CompiledTemplate | None
+    subject: CompiledTemplate
+
+
+def compile_email(text: CampaignText, constants: Variables) -> EmailTemplates:
+    """Compile all templates of an e-mail.
 
     Raises:
-        TemplateError: one of the two does not parse, with the line; or there is none.
+        TemplateError: one does not parse, with the line; or the HTML or the subject is missing.
     """
+    return EmailTemplates(
+        _compile_html(text, constants),
+        compile_plain(text.text, constants) if text.text else None,
+        compile_plain(subject_source(text), constants),
+    )
+
+
+def with_forced_branches(
+    text: CampaignText, constants: Variables, natural: EmailTemplates
+) -> Iterator[EmailTemplates]:
+    """Yield the templates with their personal branches taken and left, one variant at a time."""
+    if text.html is not None:
+        for forced in _forcings(text.html):
+            yield replace(natural, html=_compile_html(text, constants, forced))
+    if text.text is not None:
+        for forced in _forcings(text.text):
+            yield replace(natural, text=compile_plain(text.text, constants, forced))
+
+
+def plain_with_forced_branches(
+    template: TemplateSource, constants: Variables
+) -> Iterator[CompiledTemplate]:
+    """Yield one plain template with its personal branches taken and left."""
+    for forced in _forcings(template):
+        yield compile_plain(template, constants, forced)
+
+
+def _forcings(template: TemplateSource) -> Iterator[Forcing]:
+    tree = LockedEnvironment({}, autoescape=False).parse(template.source, template.name)
+    count = len(grammar.personal_branches(tree))
+    singles = (frozenset({index}) for index in range(count))
+    for taken in dict.fromkeys((frozenset[int](), frozenset(range(count)), *singles)):
+        if count:
+            yield template.name, taken
+
+
+def _compile_html(
+    text: CampaignText, constants: Variables, forced: Forcing | None = None
+) -> CompiledTemplate:
     if text.html is None:
         raise TemplateError("an e-mail campaign needs an HTML template.", path=_nowhere(text))
     sources = {text.html.name: wrapped(text.html, text.layout)}
     if text.layout is not None:
         sources[text.layout.name] = text.layout.source
-    environment = LockedEnvironment(sources, autoescape=True)
+    environment = LockedEnvironment(sources, autoescape=True, constants=constants, forced=forced)
     if text.layout is not None:
         CompiledTemplate(environment, text.layout)
     return CompiledTemplate(environment, text.html)
 
 
-def compile_plain(template: TemplateSource) -> CompiledTemplate:
+def compile_plain(
+    template: TemplateSource, constants: Variables, forced: Forcing | None = None
+) -> CompiledTemplate:
     """Compile a plain text template.
 
     Raises:
         TemplateError: it does not parse, with the line.
     """
-    return CompiledTemplate(
-        LockedEnvironment({template.name: template.source}, autoescape=False), template
+    environment = LockedEnvironment(
+        {template.name: template.source}, autoescape=False, constants=constants, forced=forced
     )
+    return CompiledTemplate(environment, template)
 
 
 def subject_source(text: CampaignText) -> TemplateSource:

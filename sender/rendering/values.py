@@ -44,6 +44,12 @@ class Literal(str):
         return Literal(str.strip(self, characters))
 
 
+class Sample(str):
+    """Stands for a field whose value is not known yet: text, list and mapping in one."""
+
+    __slots__ = ()
+
+
 def one_line(text: str) -> str:
     """Return clean text on one line.
 
