@@ -1,0 +1,107 @@
+"""One TOML file: its values, the line of each key, and everything that is wrong in it."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sender.campaigns.toml_lines import TomlKey, key_lines
+from sender.errors import FileError, SenderError
+
+MAX_CHARACTERS: Final = 1_000_000
+"""Far more than any campaign needs; keeps a wrong file from being read as a campaign."""
+
+_PLACE: Final = re.compile(
+    r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)"
+)
+
+
+class CampaignFileErrors(SenderError):  # noqa: N818 - one exception that holds many errors
+    """A campaign file cannot be meant.
+
+    Attributes:
+        errors: everything that is wrong, in the order of the file; at least one.
+    """
+
+    def __init__(self, errors: Sequence[FileError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = tuple(errors)
+
+
+class TomlSource:
+    """The parsed file, and the collector of its problems.
+
+    Attributes:
+        data: the document as tomllib gives it.
+        path: the file, for messages.
+    """
+
+    def __init__(self, text: str, path: Path) -> None:
+        """Parse the text.
+
+        Raises:
+            CampaignFileErrors: it is not TOML; says the line and column.
+        """
+        self.path = path
+        self._errors: list[FileError] = []
+        text = text.removeprefix("\ufeff")
+        self.data: dict[str, Any] = _parsed(text, path)
+        self._lines = key_lines(text)
+
+    def refuse(self, key: TomlKey, problem: str, remedy: str = "") -> None:
+        """Remember that what stands at `key` is wrong; a missing key is blamed on its table."""
+        self._errors.append(
+            FileError(problem, path=self.path, line=self._line(key), key=dotted(key), remedy=remedy)
+        )
+
+    def add(self, error: FileError) -> None:
+        """Remember a problem that stands in a file that this one names."""
+        self._errors.append(error)
+
+    def raise_if_refused(self) -> None:
+        """Raise CampaignFileErrors if anything was refused: by line, other files last."""
+        if self._errors:
+            raise CampaignFileErrors(sorted(self._errors, key=self._order))
+
+    def _order(self, error: FileError) -> tuple[bool, int]:
+        return error.path != self.path, error.line or 0
+
+    def _line(self, key: TomlKey) -> int | None:
+        while key and key not in self._lines:
+            key = key[:-1]
+        return self._lines.get(key)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    if len(text) > MAX_CHARACTERS:
+        problem = f"is longer than {MAX_CHARACTERS:,} characters."
+        raise CampaignFileErrors([FileError(problem, path=path)])
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CampaignFileErrors([_unreadable(str(error), text, path)]) from None
+    except RecursionError:
+        problem = "is not readable TOML: its lists or tables are nested too deeply."
+        raise CampaignFileErrors([FileError(problem, path=path)]) from None
+
+
+def _unreadable(message: str, text: str, path: Path) -> FileError:
+    found = _PLACE.search(message)
+    line, column = text.count("\n") + 1, ""
+    if found and found["line"]:
+        line, column = int(found["line"]), f" (column {found['column']})"
+    return FileError(
+        f"is not readable TOML: {_PLACE.sub('', message)}{column}.",
+        path=path,
+        line=line,
+        remedy="Text stands in quotes, lists in [ ], one key on each line.",
+    )
+
+
+def dotted(key: TomlKey) -> str:
+    """Return a key as people write it; places in lists count from 1: `where.all[2].in`."""
+    text = ""
+    for part in key:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
