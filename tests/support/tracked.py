@@ -9,7 +9,18 @@ ROOT = Path(__file__).resolve().parents[2]
 def project_files(*folders: str, suffix: str = "") -> list[Path]:
     """Return the files that git tracks or would track, below `folders` (all if none)."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders],
+        [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            *folders,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
