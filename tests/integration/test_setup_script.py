@@ -11,7 +11,9 @@ import pytest
 from tests.support.tracked import ROOT
 
 NEEDED_TOOLS = ("dirname", "id", "grep", "sh")
-TOO_OLD = "#!/bin/sh\nexit 1\n"
+TOO_OLD = f"""#!/bin/sh
+exec {sys.executable} -c 'import sys; sys.version_info = (3, 10, 14); exec(sys.argv[1])' "$2"
+"""
 WITHOUT_VENV = '#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\n'
 
 
@@ -75,11 +77,17 @@ def test_what_is_installed_is_not_installed_again(tools: Path, installed: str, w
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_another_lock_is_installed_again(tools: Path) -> None:
+@pytest.mark.parametrize("changed", ["requirements/dev.txt", "pyproject.toml"])
+def test_a_changed_lock_or_project_is_installed_again(tools: Path, changed: str) -> None:
     put_stamped_environment(tools, "dev")
-    stamp = tools / "venv" / ".installed-dev"
-    stamp.write_text(stamp.read_text()[:-8] + "00000000\n")
-    assert run_setup("is_set_up_for dev", tools).returncode == 1
+    (tools / "requirements").mkdir()
+    for name in ("requirements/dev.txt", "requirements/build.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tools / name)
+    is_set_up = f"ROOT={tools}; is_set_up_for dev"
+    assert run_setup(is_set_up, tools).returncode == 0
+    with (tools / changed).open("a") as file:
+        file.write("\n")
+    assert run_setup(is_set_up, tools).returncode == 1
 
 
 @pytest.mark.parametrize("script", ["demo", "lock", "test"])
