@@ -1,1 +1,1 @@
-"""Campaign files and what comes of them: definitions, lifecycle, schedules, reports."""
+"""Campaigns: definition files, launch and its lifecycle, preview, check, report."""

@@ -1,0 +1,250 @@
+"""Launch a campaign: find or open its run, show the plan, and after a yes plan and dispatch it.
+
+Nothing goes out before the yes, and a launch that is declined or refused leaves a cancelled run
+without deliveries. The same file launched again carries its open run on; nobody is repeated.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.audience import AudienceSource
+from sender.campaigns.definition import CampaignDefinition
+from sender.campaigns.message import CampaignRenderer, make_renderer, opt_out_links
+from sender.campaigns.opening import abandon, find_or_open
+from sender.campaigns.pinning import read_pinned
+from sender.campaigns.plan import LaunchPlan, Planned, work_out
+from sender.campaigns.requirements import (
+    require_declarations,
+    require_sound_templates,
+    require_stricter,
+    require_unexpired,
+    require_within_limits,
+)
+from sender.campaigns.resolve import ResolvedCampaign, resolve
+from sender.context import Context
+from sender.delivery.audience import Audience, ContactAudience, StagedAudience
+from sender.delivery.dispatch import Dispatcher, Ending, Progress
+from sender.delivery.pace import Pace
+from sender.delivery.planning import plan
+from sender.delivery.runs import Counts, count, get_run, move, skip_pending
+from sender.delivery.source import stage_recipients
+from sender.errors import RefusedError, SettingsError
+from sender.providers.base import Provider
+from sender.store.campaigns import CampaignVersion
+from sender.vocabulary import Reason, RunState
+
+
+@dataclass(slots=True)
+class Launch:
+    """One launch under way; close it, also when it is declined.
+
+    Attributes:
+        context: the installation.
+        campaign: the file with everything it names.
+        run_id: its run.
+        continues: whether the run was open before.
+        renderer: of the run's version.
+        audience: whom the run is about.
+        provider: opened and able to send.
+        plan: what it would do.
+    """
+
+    context: Context
+    campaign: ResolvedCampaign
+    run_id: int
+    continues: bool
+    renderer: CampaignRenderer
+    audience: Audience
+    provider: Provider
+    pace: Pace
+    remaining_today: int | None
+    plan: LaunchPlan
+    on_progress: Callable[[Progress], None] = lambda _progress: None
+    _confirmed: bool = field(default=False, init=False)
+
+    def confirm(self, on_planned: Callable[[int], None] = lambda _people: None) -> Counts:
+        """Say yes: everybody in the audience becomes a delivery, and the run is ready.
+
+        Raises:
+            RefusedError: meanwhile more people may be written to than `max_recipients`.
+        """
+        self._confirmed = True
+        context = self.context
+        for people in plan(context.store, context.clock, self.run_id, self.audience):
+            on_planned(people)
+        now, who = context.clock.now(), context.operator
+        with context.store.write() as session:
+            run = get_run(session, self.run_id, lock=True)
+            counts = count(session, self.run_id)
+            most = self.campaign.definition.max_recipients
+            if run.state is RunState.PLANNING and counts.pending > most:
+                skip_pending(session, run.id, Reason.CANCELLED)
+                because = "more people than max_recipients"
+                move(session, run, RunState.CANCELLED, now=now, operator=who, because=because)
+            elif run.state is not RunState.RUNNING:
+                move(session, run, RunState.READY, now=now, operator=who)
+        if run.state is RunState.CANCELLED:
+            raise RefusedError(
+                f"{counts.pending:,} people may be written to by now; max_recipients is {most:,}.",
+                remedy="Nothing was sent. Raise max_recipients or narrow the audience.",
+            )
+        return counts
+
+    def dispatch(self) -> Ending:
+        """Send until everybody is settled or the run is paused, stopped or interrupted."""
+        context = self.context
+        with context.store.read() as session:
+            version_id = get_run(session, self.run_id).version_id
+        dispatcher = Dispatcher(
+            store=context.store,
+            clock=context.clock,
+            provider=self.provider,
+            renderer=self.renderer,
+            opt_out_url=opt_out_links(context.settings),
+            run_id=self.run_id,
+            version_id=version_id,
+            operator=context.operator,
+            pace=self.pace,
+            remaining_today=self.remaining_today,
+            on_progress=self.on_progress,
+        )
+        return dispatcher.run()
+
+    def close(self) -> None:
+        """Let go of the provider; a run that nobody said yes to is cancelled."""
+        self.provider.close()
+        if not self._confirmed and not self.continues:
+            with self.context.store.write() as session:
+                abandon(session, self.context, self.run_id, "not confirmed")
+
+
+def prepare_launch(
+    context: Context, definition: CampaignDefinition, *, new_run: bool = False
+) -> Launch:
+    """Find or open the run, check everything that can be checked, and work out the plan.
+
+    Args:
+        context: the installation.
+        definition: the campaign file.
+        new_run: open another run of a finished campaign, leaving out people already sent.
+
+    Raises:
+        CampaignFileErrors: the file names something that is not there, or a template is wrong.
+        RefusedError: a limit would be exceeded, opt-outs of the old system were not accounted
+            for, or the campaign was sent already.
+        ProviderError: the account cannot send.
+        SettingsError: the public address or token keys are missing.
+    """
+    now = context.clock.now()
+    links = opt_out_links(context.settings)
+    require_unexpired(definition, now)
+    with context.store.read() as session:
+        campaign = resolve(session, definition)
+        require_declarations(session, campaign)
+        require_stricter(session, campaign, now)
+    renderer = make_renderer(campaign)
+    provider = open_account(campaign.account, context)
+    with _closed_on_failure(provider):
+        capacity = usable_capacity(campaign.account, provider)
+        with context.store.write() as session:
+            run_id, continues = find_or_open(session, context, campaign, new_run=new_run)
+        with _abandoned_on_failure(context, run_id, continues=continues):
+            audience = _audience(context, campaign, run_id)
+            planned = Planned(campaign, run_id, continues, audience, capacity)
+            with context.store.read() as session:
+                require_sound_templates(session, renderer, audience)
+                launch_plan = work_out(session, planned, renderer, links, now)
+            require_within_limits(definition, launch_plan)
+    return Launch(
+        context=context,
+        campaign=campaign,
+        run_id=run_id,
+        continues=continues,
+        renderer=renderer,
+        audience=audience,
+        provider=provider,
+        pace=Pace(
+            context.store, context.clock, f"account:{campaign.account.id}", capacity.rate_per_second
+        ),
+        remaining_today=capacity.remaining_today,
+        plan=launch_plan,
+    )
+
+
+@contextmanager
+def _closed_on_failure(provider: Provider) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        provider.close()
+        raise
+
+
+@contextmanager
+def _abandoned_on_failure(context: Context, run_id: int, *, continues: bool) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if not continues:
+            with context.store.write() as session:
+                abandon(session, context, run_id, "refused before anybody confirmed it")
+        raise
+
+
+def prepare_resume(context: Context, run_id: int) -> Launch:
+    """Prepare to carry an open run on, with the text that was pinned for it.
+
+    Raises:
+        NotFoundError: there is no such run.
+        RefusedError: it is over.
+    """
+    with context.store.read() as session:
+        run = get_run(session, run_id)
+        if not run.state.is_open:
+            raise RefusedError(f"Run {run_id} is {run.state.value}; nothing is left to resume.")
+        definition = read_pinned(session.get_one(CampaignVersion, run.version_id))
+    return prepare_launch(context, definition)
+
+
+def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audience:
+    wanted = campaign.definition.audience
+    if wanted.source is None:
+        return ContactAudience(
+            campaign.own.controller_id, campaign.definition.channel, wanted.where
+        )
+    with context.store.read() as session:
+        planned = get_run(session, run_id).plan_ends_at is not None
+    if not planned:
+        _stage(context, campaign, wanted.source, run_id)
+    return StagedAudience(run_id)
+
+
+def _stage(
+    context: Context, campaign: ResolvedCampaign, source: AudienceSource, run_id: int
+) -> None:
+    url = os.environ.get(source.url_env, "")
+    if not url:
+        raise SettingsError(
+            f"{source.url_env} is not set; the campaign's audience comes from there.",
+            remedy="Set it to the SQLAlchemy URL of the database to read from.",
+        )
+    retention = timedelta(days=context.settings.staging_retention_days)
+    stage_recipients(
+        context.store,
+        context.hasher,
+        context.clock,
+        run_id=run_id,
+        channel=campaign.definition.channel,
+        controller_id=campaign.own.controller_id,
+        url=url,
+        query_name=source.query.name,
+        query_sql=source.query.text,
+        address_column=source.address,
+        reference_column=source.reference,
+        attribute_columns=source.attributes,
+        erase_after=context.clock.now() + retention,
+    )

@@ -1,0 +1,123 @@
+"""Open a campaign's run, or find the one that is open."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sender.campaigns.pinning import find_campaign, pin
+from sender.campaigns.resolve import ResolvedCampaign
+from sender.context import Context
+from sender.delivery.runs import get_run, move, skip_pending
+from sender.errors import RefusedError
+from sender.store.campaigns import Campaign, CampaignVersion, Run, RunBody
+from sender.vocabulary import Reason, RunState
+
+_STARTED = frozenset({RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.STOPPED})
+
+
+def abandon(session: Session, context: Context, run_id: int, because: str) -> None:
+    """Cancel a run that never started, if it is still open."""
+    run = get_run(session, run_id, lock=True)
+    if run.state.is_open and run.state not in _STARTED:
+        skip_pending(session, run_id, Reason.CANCELLED)
+        move(
+            session,
+            run,
+            RunState.CANCELLED,
+            now=context.clock.now(),
+            operator=context.operator,
+            because=because,
+        )
+
+
+def find_or_open(
+    session: Session, context: Context, campaign: ResolvedCampaign, *, new_run: bool
+) -> tuple[int, bool]:
+    """Return the campaign's open run and True, or a new one and False.
+
+    Raises:
+        RefusedError: an open run has another text, or the campaign was sent already and no new run
+            was asked for.
+    """
+    definition, now = campaign.definition, context.clock.now()
+    row = find_campaign(session, campaign.own.controller_id, definition.name)
+    if row is None:
+        row = Campaign(
+            controller_id=campaign.own.controller_id, name=definition.name, created_at=now
+        )
+        session.add(row)
+        session.flush()
+    runs = session.scalars(
+        select(Run).where(Run.campaign_id == row.id, Run.is_test.is_(False)).order_by(Run.id)
+    ).all()
+    version = pin(session, row, definition, now=now, operator=context.operator)
+    for run in runs:
+        if run.state.is_open:
+            if run.version_id == version.id:
+                return run.id, True
+            if run.state in _STARTED:
+                raise RefusedError(
+                    f"Run {run.id} of {definition.name} is {run.state.value}, with another text "
+                    "than this file's.",
+                    remedy=f"Pause it and run: sender campaign amend {run.id} FILE; or cancel it.",
+                )
+            abandon(session, context, run.id, "superseded by an edited file")
+    finished = [run for run in runs if run.state is RunState.FINISHED]
+    if finished and not new_run:
+        raise RefusedError(
+            f"{definition.name} was sent already, in run {finished[-1].id}.",
+            remedy="Use --new-run to write to people who have not been sent it.",
+        )
+    return open_run(session, context, campaign, row, version, exclude_sent=bool(runs)), False
+
+
+def open_run(
+    session: Session,
+    context: Context,
+    campaign: ResolvedCampaign,
+    row: Campaign,
+    version: CampaignVersion,
+    *,
+    exclude_sent: bool,
+    is_test: bool = False,
+) -> int:
+    """Open a run of this campaign version and return its id."""
+    last = session.scalar(select(func.max(Run.number)).where(Run.campaign_id == row.id))
+    definition = campaign.definition
+    run = Run(
+        campaign_id=row.id,
+        number=(last or 0) + 1,
+        is_test=is_test,
+        state=RunState.PLANNING,
+        version_id=version.id,
+        controller_id=campaign.own.controller_id,
+        controller_version_id=campaign.own.version.id,
+        sender_identity_id=campaign.identity.id,
+        purpose_id=campaign.own.purpose.id,
+        channel=definition.channel,
+        fresh_within_months=definition.fresh_within_months,
+        expires_at=definition.expires_at,
+        planned_through=0,
+        exclude_sent=exclude_sent,
+        operator=context.operator,
+        created_at=context.clock.now(),
+    )
+    session.add(run)
+    session.flush()
+    session.add_all(
+        RunBody(
+            run_id=run.id,
+            controller_id=body.controller_id,
+            controller_version_id=body.version.id,
+            purpose_id=body.purpose.id,
+        )
+        for body in campaign.bodies
+    )
+    session.flush()
+    move(
+        session,
+        run,
+        RunState.PLANNING,
+        now=context.clock.now(),
+        operator=context.operator,
+    )
+    return run.id
