@@ -1,0 +1,64 @@
+"""`sender db`: set up the database, and check that its history holds."""
+
+import typer
+
+from sender.cli.common import JsonFlag, counted, current_settings, examples, group, opened
+from sender.cli.output import Listing, Output
+from sender.clock import SystemClock
+from sender.consent.checking import check_history
+from sender.context import set_up_database
+from sender.store.engine import open_store
+from sender.store.migrate import current_revision
+
+app = group("Set up the database, and check that its history holds.")
+
+
+@app.command(epilog=examples("sender db upgrade"))
+def upgrade(json_output: JsonFlag = False) -> None:
+    """Create the tables, or bring them to this version, and register the key on first use."""
+    settings = current_settings()
+    before = _revision(settings.database_url)
+    set_up_database(settings, SystemClock())
+    after = _revision(settings.database_url)
+    if before is None:
+        line = f"The database is set up (schema {after}), and knows the key."
+    elif before == after:
+        line = f"The database is at schema {after} already."
+    else:
+        line = f"The database went from schema {before} to {after}."
+    Output(as_json=json_output).show({"before": before, "after": after}, line)
+
+
+@app.command(epilog=examples("sender db check", "sender db check --json"))
+def check(json_output: JsonFlag = False) -> None:
+    """Verify schema, key, hash chains and folds; name the first broken row; exit 1 if any."""
+    output = Output(as_json=json_output)
+    with opened() as context, context.store.read() as session:
+        checked = check_history(session, lambda table: output.note(f"Checking {table} …"))
+    faults = [
+        {"table": fault.table, "row": fault.row, "problem": fault.problem}
+        for fault in checked.faults
+    ]
+    counts = Listing(["Table", "Rows"], list(checked.rows.items()))
+    verdict = (
+        Listing(
+            ["Table", "Row", "Problem"],
+            [list(fault.values()) for fault in faults],
+            title=f"{counted(len(faults), 'break')} found",
+        )
+        if faults
+        else "Schema, key, hash chains and folds hold."
+    )
+    output.show({"holds": not faults, "rows": checked.rows, "faults": faults}, counts, verdict)
+    if faults:
+        output.note("Nothing was changed. Compare with a backup before anything is sent.")
+        raise typer.Exit(1)
+
+
+def _revision(url: str) -> str | None:
+    store = open_store(url)
+    try:
+        with store.engine.connect() as connection:
+            return current_revision(connection)
+    finally:
+        store.close()

@@ -1,0 +1,38 @@
+"""The command groups, each imported when it is called: start-up stays quick."""
+
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+GROUPS: Final[dict[str, tuple[str, str]]] = {
+    "db": ("sender.cli.db", "Set up the database, and check that its history holds."),
+}
+"""Name of the command: module with a Typer called `app`, and what the command list says of it."""
+
+
+class LazyGroup(TyperGroup):
+    """Lists every group from the table above, and imports only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the table."""
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command that knows its name and its line in the list only."""
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        return TyperCommand(cmd_name, help=GROUPS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Import the group that is about to run."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in GROUPS else command, rest
+
+
+def load(name: str) -> Any:
+    """Return the command behind a name of the table."""
+    command = typer.main.get_command(import_module(GROUPS[name][0]).app)
+    command.name = name
+    return command

@@ -1,0 +1,194 @@
+"""Does the history hold: the chains of the ledgers, and the folds against the events they fold."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from sender.consent.fold import EventView, fold
+from sender.store.chain import LEDGERS, verify
+from sender.store.consents import ConsentEvent, ConsentState, Notice
+from sender.store.suppressions import Block, SuppressionEvent
+from sender.vocabulary import EVERY, SuppressionAct
+
+ROWS_AT_ONCE = 5_000
+
+Key = tuple[Any, ...]
+Pair = tuple[Key, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing found wrong in one table or chain.
+
+    Attributes:
+        table: where.
+        row: the row, by its id or key; no address.
+        problem: what is wrong, in one sentence.
+    """
+
+    table: str
+    row: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was looked at, and what was wrong.
+
+    Attributes:
+        rows: how many rows each table has.
+        faults: at most one for each chain and each fold.
+    """
+
+    rows: dict[str, int]
+    faults: tuple[Fault, ...]
+
+
+def check_history(session: Session, progress: Callable[[str], None]) -> Checked:
+    """Verify all chains and both folds, streaming; nothing is changed.
+
+    Args:
+        session: a reading session: one consistent picture.
+        progress: told the name of each table before it is read.
+    """
+    rows: dict[str, int] = {}
+    faults: list[Fault] = []
+    for ledger in LEDGERS:
+        name = ledger.rows.__tablename__
+        progress(name)
+        rows[name] = session.scalar(select(func.count()).select_from(ledger.rows)) or 0
+        for found in verify(session, ledger):
+            row = f"chain {found.chain_id}, row {found.seq}"
+            at = f" (id {found.row_id})" if found.row_id else ""
+            faults.append(Fault(name, row + at, found.problem))
+    for table, recorded, kept in (
+        (ConsentState, _folded_consents(session), _kept_consents(session)),
+        (Block, _folded_blocks(session), _kept_blocks(session)),
+    ):
+        progress(table.__tablename__)
+        rows[table.__tablename__] = session.scalar(select(func.count()).select_from(table)) or 0
+        faults.extend(_first_difference(table.__tablename__, recorded, kept))
+    return Checked(rows, tuple(faults))
+
+
+def _first_difference(
+    table: str, recorded: Iterator[Pair], kept: Iterator[Pair]
+) -> Iterator[Fault]:
+    """Walk two streams in the same order of keys, and yield the first place where they differ."""
+    while True:
+        should, found = next(recorded, None), next(kept, None)
+        if should is None and found is None:
+            return
+        if should == found:
+            continue
+        if found is None or (should is not None and should[0] < found[0]):
+            assert should is not None
+            yield Fault(table, _named(should[0]), "the events amount to a row that is missing")
+        elif should is None or found[0] < should[0]:
+            yield Fault(table, _named(found[0]), "no events amount to this row")
+        else:
+            yield Fault(table, _named(found[0]), "the row is not what its events amount to")
+        return
+
+
+def _named(key: Key) -> str:
+    return "key (" + ", ".join(str(part) for part in key) + ")"
+
+
+def _folded_consents(session: Session) -> Iterator[Pair]:
+    event = ConsentEvent
+    key = (event.controller_id, event.purpose_id, event.address_id)
+    query = (
+        select(
+            *key, event.id, event.kind, event.occurred_at, event.batch_id, event.flaw,
+            event.ends_at, Notice.shown_from,
+        )
+        .outerjoin(Notice, Notice.id == event.notice_id)
+        .order_by(*key, event.id)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )  # fmt: skip
+    rows: Iterable[Row[Any]] = session.execute(query)
+    for subject, events in groupby(rows, _subject):
+        view = fold(_event(row) for row in events)
+        assert view is not None
+        yield (
+            subject,
+            (
+                view.status,
+                view.event_id,
+                view.last_affirmative_at,
+                view.ends_at,
+                view.flaw,
+                view.notice_shown_from,
+            ),
+        )
+
+
+def _subject(row: Row[Any]) -> Key:
+    return tuple(row[:3])
+
+
+def _event(row: Row[Any]) -> EventView:
+    event_id, kind, occurred_at, batch_id, flaw, ends_at, shown_from = tuple(row)[3:]
+    return EventView(event_id, kind, occurred_at, batch_id is not None, flaw, ends_at, shown_from)
+
+
+def _kept_consents(session: Session) -> Iterator[Pair]:
+    state = ConsentState
+    key = (state.controller_id, state.purpose_id, state.address_id)
+    query = (
+        select(
+            *key, state.status, state.event_id, state.last_affirmative_at, state.ends_at,
+            state.flaw, state.notice_shown_from,
+        )
+        .order_by(*key)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )  # fmt: skip
+    rows: Iterable[Row[Any]] = session.execute(query)
+    for row in rows:
+        yield _subject(row), tuple(row[3:])
+
+
+BlockKey = tuple[int, int, str, int, int]
+"""Address, controller, channel, purpose, cause."""
+
+
+def _folded_blocks(session: Session) -> Iterator[Pair]:
+    event = SuppressionEvent
+    query = (
+        select(event).order_by(event.address_id, event.id).execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    for _, events in groupby(session.scalars(query), lambda one: one.address_id):
+        in_force: dict[BlockKey, Any] = {}
+        for one in events:
+            if one.act is SuppressionAct.SET:
+                in_force.setdefault(_block_key(one), (one.id, one.occurred_at))
+            else:
+                in_force.pop(_block_key(one), None)
+            session.expunge(one)
+        yield from sorted(in_force.items())
+
+
+def _block_key(one: SuppressionEvent) -> BlockKey:
+    return (
+        one.address_id,
+        one.controller_id or EVERY,
+        one.channel,
+        one.purpose_id or EVERY,
+        int(one.cause),
+    )
+
+
+def _kept_blocks(session: Session) -> Iterator[Pair]:
+    query = select(Block).order_by(Block.address_id).execution_options(yield_per=ROWS_AT_ONCE)
+    for _, blocks in groupby(session.scalars(query), lambda one: one.address_id):
+        pairs = []
+        for one in blocks:
+            key = (one.address_id, one.controller_id, one.channel, one.purpose_id, int(one.cause))
+            pairs.append((key, (one.event_id, one.set_at)))
+            session.expunge(one)
+        yield from sorted(pairs)
