@@ -16,10 +16,11 @@ _TOKEN: Final = re.compile(
     r"""
     (?P<space>\s+ | --[^\n]*)
   | (?P<comment>/\*.*?\*/)
-  | (?P<dollars>\$(?P<tag>[A-Za-z_]\w*)?\$ .*? \$(?P=tag)?\$ )
+  | (?P<dollars>\$(?P<tag>[A-Za-z_]\w*)?\$ .*? \$(?(tag)(?P=tag))\$ )
   | (?P<text>'(?:''|[^'])*')
   | (?P<name>"(?:""|[^"])*" | `(?:``|[^`])*`)
   | (?P<word>[^\W\d][\w$]*)
+  | (?P<open>['"`] | /\* | \$(?:[A-Za-z_]\w*)?\$)
   | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -81,8 +82,8 @@ def _ambiguity(tokens: list[_Token]) -> _Flaw | None:
             )
         if token.kind == "text" and "\\'" in token.text:
             return _Flaw(token.line, "has a backslash before a quote.", "Write '' for a quote.")
-        if token.kind == "other" and token.text in "'\"`":
-            return _Flaw(token.line, "opens a quote that is never closed.", "Close it.")
+        if token.kind == "open":
+            return _Flaw(token.line, "opens a quote or comment that is never closed.", "Close it.")
         if token.kind == "other" and token.text == "#":
             return _Flaw(token.line, "holds a #, a comment to some databases.", "Use -- instead.")
     return None

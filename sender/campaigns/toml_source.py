@@ -16,6 +16,10 @@ _PLACE: Final = re.compile(
     r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)"
 )
 
+_HOW_TOML_IS_WRITTEN: Final = "Text stands in quotes, lists in [ ], one key on each line."
+_TWICE: Final = "The same key or table stands in the file twice: take one out."
+_TWICE_IN_TOMLLIB: Final = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")
+
 
 class CampaignFileErrors(SenderError):  # noqa: N818 - one exception that holds many errors
     """A campaign file cannot be meant.
@@ -79,7 +83,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
         raise CampaignFileErrors([FileError(problem, path=path)])
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number of more than 4,300 digits
         raise CampaignFileErrors([_unreadable(str(error), text, path)]) from None
     except RecursionError:
         problem = "is not readable TOML: its lists or tables are nested too deeply."
@@ -95,7 +99,7 @@ def _unreadable(message: str, text: str, path: Path) -> FileError:
         f"is not readable TOML: {_PLACE.sub('', message)}{column}.",
         path=path,
         line=line,
-        remedy="Text stands in quotes, lists in [ ], one key on each line.",
+        remedy=_TWICE if message.startswith(_TWICE_IN_TOMLLIB) else _HOW_TOML_IS_WRITTEN,
     )
 
 
