@@ -129,7 +129,7 @@ class _ScopeParts:
         state = self.state
         rules: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = [
             *self._controller_rules(),
-            (self.people.rows.c.has_address.is_(False), _reason(Reason.INVALID_ADDRESS)),
+            (self.people.rows.c.has_address.is_not(true()), _reason(Reason.INVALID_ADDRESS)),
             (self.contact.objected_at.is_not(None), _reason(Reason.OBJECTED)),
             *[
                 (self.blocked.c.cause == literal(cause, Block.cause.type), _reason(reason))
