@@ -66,18 +66,18 @@ class Section:
         value: str | None = self._typed(name, str, "text")
         if value is None:
             return None
-        if not value.strip():
-            self.refuse(name, "is empty.")
-        elif any(category(character) in _BREAKS for character in value):
-            self.refuse(name, "must be one line without control characters.")
-        return value
+        if value.strip() and not any(category(character) in _BREAKS for character in value):
+            return value
+        self.refuse(name, "must be one line of text, not empty, without control characters.")
+        return None
 
     def slug(self, name: str) -> str | None:
         """Return a name such as `spring-update`."""
         value: str | None = self._typed(name, str, "text")
-        if value is not None and not is_slug(value):
-            self.refuse(name, f"{value!r} is not a valid name.", SLUG_RULE)
-        return value
+        if value is None or is_slug(value):
+            return value
+        self.refuse(name, f"{value!r} is not a valid name.", SLUG_RULE)
+        return None
 
     def word(self, name: str, words: type[Word]) -> Word | None:
         """Return one of the words of a vocabulary."""
@@ -92,9 +92,10 @@ class Section:
     def whole_number(self, name: str, lowest: int, highest: int) -> int | None:
         """Return a whole number in the range, both ends included."""
         value: int | None = self._typed(name, int, "a whole number")
-        if value is not None and not lowest <= value <= highest:
-            self.refuse(name, f"must be {lowest:,} to {highest:,}; it is {value:,}.")
-        return value
+        if value is None or lowest <= value <= highest:
+            return value
+        self.refuse(name, f"must be {lowest:,} to {highest:,}; it is {value:,}.")
+        return None
 
     def moment(self, name: str) -> datetime | None:
         """Return a date-time that has an offset, in UTC."""
