@@ -1,1 +1,1 @@
-"""."""
+"""Bring people, their consent and their opt-outs in from files."""

@@ -1,0 +1,345 @@
+"""Bring one chunk of rows in, in one transaction: people, then every no, then the yeses."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.consent.ledger import ConsentAct, record
+from sender.contacts.addresses import ensure_address_ids
+from sender.imports.consent_cells import ConsentCells, flaw_of
+from sender.imports.context import ImportContext
+from sender.imports.ledgers import KnownConsent, Ledgers
+from sender.imports.opt_out_cells import DEFAULT_SOURCE, OptOut
+from sender.imports.people import People, Person, conflict
+from sender.imports.problem import Problem
+from sender.imports.rows import Row
+from sender.store.controllers import Controller
+from sender.store.keys import AddressHasher
+from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.vocabulary import EVERY_CHANNEL, BlockCause, Channel, ConsentFlaw, ConsentKind
+
+
+@dataclass(frozen=True, slots=True)
+class ImportScope:
+    """What all chunks of an import have in common."""
+
+    context: ImportContext
+    hasher: AddressHasher
+    batch_id: int
+    operator: str
+    now: datetime
+
+
+@dataclass(slots=True, eq=False)
+class Placed:
+    """A row and whom it is about.
+
+    Attributes:
+        row: as it was read.
+        address_ids: of its addresses.
+        person: whom it was merged into; None where it is refused.
+        subjects: everybody whom its opt-outs count for, also where it is refused.
+        is_new: whether it brought the person.
+        is_changed: whether it told anything new.
+    """
+
+    row: Row
+    address_ids: dict[Channel, int]
+    person: Person | None
+    subjects: list[Person]
+    is_new: bool = False
+    is_changed: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """Under which count the row goes."""
+        if self.person is None:
+            return "rejected"
+        if self.is_new:
+            return "created"
+        return "merged" if self.is_changed else "unchanged"
+
+
+def bring_in(session: Session, scope: ImportScope, rows: Sequence[Row]) -> Counter[str]:
+    """Write the rows and return what became of them; problems are noted in the rows.
+
+    The chunks of one controller's imports wait for each other; those of others go on.
+    """
+    session.execute(
+        select(Controller.id)
+        .where(Controller.id == scope.context.controller_id)
+        .with_for_update(key_share=True)
+    )
+    return _Chunk(session, scope, rows).write()
+
+
+class _Chunk:
+    def __init__(self, session: Session, scope: ImportScope, rows: Sequence[Row]) -> None:
+        self._session = session
+        self._scope = scope
+        self._controller_id = scope.context.controller_id
+        self._people = People(session, self._controller_id)
+        self._tally: Counter[str] = Counter()
+        self._told: set[Person] = set()  # who objected in these very rows
+        self._newly_objected: list[int] = []
+        self._ledgers, ids = self._look_up(rows)
+        self._placed = [self._place(row, ids) for row in rows]
+
+    def write(self) -> Counter[str]:
+        self._object()
+        blocks = list(self._carry_objections())
+        self._people.write(self._scope.now)
+        blocks.extend(self._opt_outs())
+        suppress(self._session, blocks, self._scope.now)
+        acts = chain(self._objected_acts(), self._withdrawals(), self._consents())
+        record(self._session, list(acts), self._scope.now)
+        for placed in self._placed:
+            self._tally[placed.outcome] += 1
+            self._tally["problems"] += len(placed.row.problems)
+        return self._tally
+
+    def _look_up(self, rows: Sequence[Row]) -> tuple[Ledgers, dict[Channel, dict[str, int]]]:
+        ids = {
+            channel: ensure_address_ids(
+                self._session,
+                self._scope.hasher,
+                channel,
+                (row.addresses[channel] for row in rows if channel in row.addresses),
+            )
+            for channel in Channel
+        }
+        refs = sorted({row.external_ref for row in rows if row.external_ref is not None})
+        mentioned = [row_id for by_address in ids.values() for row_id in by_address.values()]
+        known = self._people.lock(refs, mentioned)
+        self._people.load()
+        return Ledgers(self._session, self._controller_id, known), ids
+
+    def _place(self, row: Row, ids: dict[Channel, dict[str, int]]) -> Placed:
+        address_ids = {channel: ids[channel][one] for channel, one in row.addresses.items()}
+        matched = self._people.matched(row, address_ids)
+        if not row.is_refused and (problem := conflict(row, address_ids, matched)) is not None:
+            row.refuse(problem)
+        if row.is_refused:
+            return Placed(row, address_ids, None, _subjects(address_ids, matched))
+        person = matched[0] if matched else self._people.new()
+        changed = person.take(row, address_ids)
+        self._people.index(person)
+        return Placed(row, address_ids, person, [person], not matched, changed)
+
+    def _object(self) -> None:
+        """Take the objections that the rows tell of."""
+        for placed, opt_out in self._nos():
+            if not opt_out.is_objection:
+                continue
+            fresh = [one for one in placed.subjects if self._objection_of(one) is None]
+            for person in placed.subjects:
+                person.is_changed = person.is_changed or person.objected_at is None
+                person.objected_at = self._objection_of(person) or opt_out.at
+            self._told.update(fresh)
+            self._count(placed, "opt_outs", is_new=bool(fresh))
+
+    def _carry_objections(self) -> Iterator[Suppression]:
+        """Block every address of everybody who objected, now or ever, by whatever address (¶72)."""
+        for person in self._everybody():
+            at = self._objection_of(person)
+            if at is None:
+                continue
+            if person.objected_at is None:
+                person.objected_at, person.is_changed = at, True
+            for address_id in sorted(person.points.keys() - self._ledgers.objected.keys()):
+                self._ledgers.objected[address_id] = at
+                self._newly_objected.append(address_id)
+                self._tally["objections_carried"] += person not in self._told
+                yield self._block(address_id, EVERY_CHANNEL, BlockCause.OBJECTION, at)
+
+    def _everybody(self) -> Iterator[Person]:
+        yield from self._people.everybody
+        for placed in self._placed:
+            if placed.person is None:
+                yield from (one for one in placed.subjects if one.objected_at is not None)
+
+    def _objection_of(self, person: Person) -> datetime | None:
+        if person.objected_at is not None:
+            return min(person.objected_at, self._scope.now)
+        objected = self._ledgers.objected
+        return min((objected[one] for one in person.points if one in objected), default=None)
+
+    def _opt_outs(self) -> Iterator[Suppression]:
+        """Take the opt-outs from a channel, for every address of the person on it (¶56)."""
+        for placed, opt_out in self._nos():
+            if opt_out.channel is None:
+                continue
+            targets = _addresses(placed.subjects, opt_out.channel)
+            if not targets:
+                placed.row.problems.append(_NOTHING_TO_OPT_OUT)
+                continue
+            fresh = [one for one in targets if not self._is_opted_out(one, opt_out)]
+            self._count(placed, "opt_outs", is_new=bool(fresh))
+            for address_id in fresh:
+                self._ledgers.opted_out.add((address_id, opt_out.channel))
+                yield self._block(
+                    address_id, opt_out.channel, BlockCause.OPT_OUT, opt_out.at, opt_out.source
+                )
+
+    def _is_opted_out(self, address_id: int, opt_out: OptOut) -> bool:
+        key = (address_id, str(opt_out.channel))
+        if self._ledgers.opted_out & {key, (address_id, EVERY_CHANNEL)}:
+            return True
+        return any(opt_out.is_same_time(at) for at in self._ledgers.opt_out_times[key])
+
+    def _objected_acts(self) -> Iterator[ConsentAct]:
+        """End every consent of the addresses that an objection reached now."""
+        for address_id in self._newly_objected:
+            for purpose_id in list(self._ledgers.consents[address_id]):
+                yield from self._objected_act(address_id, purpose_id)
+
+    def _objected_act(self, address_id: int, purpose_id: int) -> Iterator[ConsentAct]:
+        known = self._ledgers.consents[address_id][purpose_id]
+        if any(each.kind is ConsentKind.OBJECTED for each in known):
+            return
+        at = min(self._ledgers.objected[address_id], self._scope.now)
+        known.append(KnownConsent(ConsentKind.OBJECTED, at, None))
+        yield self._no(address_id, purpose_id, ConsentKind.OBJECTED, at, DEFAULT_SOURCE)
+
+    def _withdrawals(self) -> Iterator[ConsentAct]:
+        """Take the opt-outs from a purpose, for every address of the person."""
+        for placed, opt_out in self._nos():
+            if opt_out.purpose_id is None:
+                continue
+            targets = _addresses(placed.subjects, None)
+            fresh = [one for one in targets if not self._is_withdrawn(one, opt_out)]
+            self._count(placed, "opt_outs", is_new=bool(fresh))
+            for address_id in fresh:
+                self._ledgers.consents[address_id][opt_out.purpose_id].append(
+                    KnownConsent(ConsentKind.WITHDRAWN, opt_out.at, None)
+                )
+                yield self._no(
+                    address_id,
+                    opt_out.purpose_id,
+                    ConsentKind.WITHDRAWN,
+                    opt_out.at,
+                    opt_out.source,
+                )
+
+    def _is_withdrawn(self, address_id: int, opt_out: OptOut) -> bool:
+        assert opt_out.purpose_id is not None
+        known = self._ledgers.consents[address_id][opt_out.purpose_id]
+        if opt_out.told is None:
+            return bool(known) and known[-1].kind.is_negative
+        return any(
+            each.kind is ConsentKind.WITHDRAWN and opt_out.is_same_time(each.occurred_at)
+            for each in known
+        )
+
+    def _consents(self) -> Iterator[ConsentAct]:
+        """Take the consents; one to an address under an objection comes after its no."""
+        for placed in self._placed:
+            person, consent = placed.person, placed.row.consent
+            if person is None or consent is None:
+                continue
+            address_id = placed.address_ids.get(consent.channel)
+            address_id = address_id or person.sole_address(consent.channel)
+            if address_id is None:
+                placed.row.problems.append(_NOTHING_TO_CONSENT)
+                continue
+            if address_id in self._ledgers.objected:
+                yield from self._objected_act(address_id, consent.purpose_id)
+            given = KnownConsent(ConsentKind.GIVEN, consent.at, consent.notice.id)
+            known = self._ledgers.consents[address_id][consent.purpose_id]
+            self._count(placed, "consents", is_new=given not in known)
+            if given not in known:
+                known.append(given)
+                flaw = flaw_of(consent, self._scope.context.slug, person.source)
+                yield self._yes(address_id, consent, flaw)
+
+    def _nos(self) -> Iterator[tuple[Placed, OptOut]]:
+        return ((placed, opt_out) for placed in self._placed for opt_out in placed.row.opt_outs)
+
+    def _count(self, placed: Placed, what: str, *, is_new: bool) -> None:
+        self._tally[f"{what}_recorded" if is_new else f"{what}_unchanged"] += 1
+        placed.is_changed = placed.is_changed or is_new
+
+    def _block(
+        self,
+        address_id: int,
+        channel: str,
+        cause: BlockCause,
+        at: datetime,
+        source: str = DEFAULT_SOURCE,
+    ) -> Suppression:
+        return Suppression(
+            scope=BlockScope(address_id, self._controller_id, channel),
+            cause=cause,
+            occurred_at=at,
+            source=source,
+            by_person=True,
+            operator=self._scope.operator,
+            batch_id=self._scope.batch_id,
+        )
+
+    def _no(
+        self, address_id: int, purpose_id: int, kind: ConsentKind, at: datetime, source: str
+    ) -> ConsentAct:
+        return ConsentAct(
+            controller_id=self._controller_id,
+            purpose_id=purpose_id,
+            address_id=address_id,
+            kind=kind,
+            occurred_at=at,
+            method="import",
+            source=source,
+            operator=self._scope.operator,
+            batch_id=self._scope.batch_id,
+        )
+
+    def _yes(self, address_id: int, consent: ConsentCells, flaw: ConsentFlaw) -> ConsentAct:
+        return ConsentAct(
+            controller_id=self._controller_id,
+            purpose_id=consent.purpose_id,
+            address_id=address_id,
+            kind=ConsentKind.GIVEN,
+            occurred_at=consent.at,
+            method=consent.method,
+            source=consent.source,
+            operator=self._scope.operator,
+            notice_id=consent.notice.id,
+            flaw=flaw,
+            ends_at=consent.ends_at,
+            batch_id=self._scope.batch_id,
+        )
+
+
+_NOTHING_TO_OPT_OUT = Problem(
+    "opt_out",
+    "The person has no address on this channel, so the opt-out has nothing to hold on to.",
+    "Give the address that they opted out with, or write all if they want nothing at all.",
+)
+_NOTHING_TO_CONSENT = Problem(
+    "consent_channel",
+    "The row has no address on the channel of its consent, and the person has none or several.",
+    "Fill in the address that the consent is for.",
+)
+
+
+def _subjects(address_ids: dict[Channel, int], matched: list[Person]) -> list[Person]:
+    """Return whom the opt-outs of a refused row count for: its addresses and their owners."""
+    addresses = {row_id: channel for channel, row_id in address_ids.items()}
+    if len(matched) == 1 and matched[0].is_erased:
+        matched[0].points.update(addresses)  # still the same person: an objection has to reach them
+        return matched
+    return [*matched, Person(points=addresses)]
+
+
+def _addresses(people: Sequence[Person], channel: Channel | None) -> list[int]:
+    found = {
+        row_id
+        for person in people
+        for row_id, other in person.points.items()
+        if channel in {None, other}
+    }
+    return sorted(found)

@@ -1,0 +1,99 @@
+"""What the ledgers already say about the addresses of one chunk."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.store.consents import ConsentEvent
+from sender.store.portable import chunks
+from sender.store.suppressions import Block, SuppressionEvent
+from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, ConsentKind, SuppressionAct
+
+
+@dataclass(frozen=True, slots=True)
+class KnownConsent:
+    """One consent event, as far as telling it from another goes."""
+
+    kind: ConsentKind
+    occurred_at: datetime
+    notice_id: int | None
+
+
+class Ledgers:
+    """Blocks and events of one controller about some addresses, as they are and as they become.
+
+    Attributes:
+        objected: addresses under an objection to this controller (or to all), since when.
+        opted_out: addresses with an opt-out from a channel (or `*`) in force at this controller.
+        opt_out_times: when each of these was ever said, released or not.
+        consents: consent events by address and purpose, oldest first.
+
+    Args:
+        session: a session in which the addresses are locked.
+        controller_id: whose ledgers; blocks of every controller are seen too.
+        address_ids: about whom.
+    """
+
+    def __init__(self, session: Session, controller_id: int, address_ids: Sequence[int]) -> None:
+        self._controller_id = controller_id
+        self.objected: dict[int, datetime] = {}
+        self.opted_out: set[tuple[int, str]] = set()
+        self.opt_out_times: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+        self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for some in chunks(address_ids):
+            self._load_blocks(session, some)
+            self._load_opt_outs(session, some)
+            self._load_consents(session, some)
+
+    def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
+        query = select(
+            Block.address_id, Block.controller_id, Block.channel, Block.cause, Block.set_at
+        ).where(
+            Block.address_id.in_(address_ids),
+            Block.controller_id.in_([EVERY, self._controller_id]),
+            Block.purpose_id == EVERY,
+            Block.cause.in_([BlockCause.OBJECTION, BlockCause.OPT_OUT]),
+        )
+        for address_id, controller_id, channel, cause, set_at in session.execute(query):
+            if cause is BlockCause.OPT_OUT and controller_id == self._controller_id:
+                self.opted_out.add((address_id, channel))
+            elif cause is BlockCause.OBJECTION and channel == EVERY_CHANNEL:
+                earlier = self.objected.get(address_id, set_at)
+                self.objected[address_id] = min(earlier, set_at)
+
+    def _load_opt_outs(self, session: Session, address_ids: Sequence[int]) -> None:
+        query = select(
+            SuppressionEvent.address_id, SuppressionEvent.channel, SuppressionEvent.occurred_at
+        ).where(
+            SuppressionEvent.address_id.in_(address_ids),
+            SuppressionEvent.controller_id == self._controller_id,
+            SuppressionEvent.purpose_id.is_(None),
+            SuppressionEvent.cause == BlockCause.OPT_OUT,
+            SuppressionEvent.act == SuppressionAct.SET,
+        )
+        for address_id, channel, occurred_at in session.execute(query):
+            self.opt_out_times[address_id, channel].append(occurred_at)
+
+    def _load_consents(self, session: Session, address_ids: Sequence[int]) -> None:
+        query = (
+            select(
+                ConsentEvent.address_id,
+                ConsentEvent.purpose_id,
+                ConsentEvent.kind,
+                ConsentEvent.occurred_at,
+                ConsentEvent.notice_id,
+            )
+            .where(
+                ConsentEvent.address_id.in_(address_ids),
+                ConsentEvent.controller_id == self._controller_id,
+            )
+            .order_by(ConsentEvent.id)
+        )
+        for address_id, purpose_id, kind, at, notice_id in session.execute(query):
+            self.consents[address_id][purpose_id].append(KnownConsent(kind, at, notice_id))

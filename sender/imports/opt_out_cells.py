@@ -1,0 +1,122 @@
+"""The opt-outs that a row tells of. A no is taken even where the cells beside it are wrong."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final
+
+from sender.imports.context import ImportContext
+from sender.imports.csv_file import Record
+from sender.imports.layout import Layout
+from sender.imports.problem import CellRefusedError, Problem
+from sender.imports.values import Moment, did_you_mean, line_of_text, moment
+from sender.vocabulary import Channel
+
+EVERYTHING: Final = "all"
+PURPOSE_PREFIX: Final = "purpose:"
+DEFAULT_SOURCE: Final = "import"
+
+_BETWEEN: Final = re.compile(r"[\s;,|]+")
+_SOURCE_LENGTH: Final = 190
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """One no: to everything (an objection), to a channel, or to a purpose.
+
+    Attributes:
+        at: when the person said it; the time of the import where the file does not tell.
+        told: the time as the file tells it, to know the same no again; None where it does not.
+        source: where the file says that it came from.
+        channel: the channel, if it is one that is refused.
+        purpose_id: the purpose, if it is one that is refused.
+    """
+
+    at: datetime
+    told: Moment | None
+    source: str
+    channel: Channel | None = None
+    purpose_id: int | None = None
+
+    @property
+    def is_objection(self) -> bool:
+        """Whether it is a no to all direct marketing (guidance ¶71)."""
+        return self.channel is None and self.purpose_id is None
+
+    def is_same_time(self, recorded: datetime) -> bool:
+        """Whether an act recorded at this time may be this very one."""
+        return self.told is not None and self.told.earliest <= recorded <= self.told.latest
+
+
+def read_opt_outs(
+    record: Record, layout: Layout, context: ImportContext, now: datetime
+) -> tuple[list[OptOut], list[Problem]]:
+    """Return the row's opt-outs and what is wrong in their cells.
+
+    A no whose date is missing or unreadable, or lies in the future, counts from the import on.
+    """
+    words = [word for word in _BETWEEN.split(layout.cell(record, "opt_out")) if word]
+    problems: list[Problem] = []
+    if not words:
+        return [], problems
+    told, at = read_time(layout.cell(record, "opt_out_at"), context.zone, now, problems)
+    source = read_source(layout.cell(record, "opt_out_source"), problems)
+    opt_outs = []
+    for word in words:
+        try:
+            channel, purpose_id = _scope(word, context)
+        except CellRefusedError as error:
+            problems.append(error.at("opt_out"))
+        else:
+            opt_outs.append(OptOut(at, told, source, channel, purpose_id))
+    return opt_outs, problems
+
+
+def read_time(
+    text: str, zone: tzinfo, now: datetime, problems: list[Problem]
+) -> tuple[Moment | None, datetime]:
+    """Return when a no was said: as told, and the moment it counts from (never after `now`)."""
+    if not text:
+        return None, now
+    try:
+        told = _past_moment(text, zone, now)
+    except CellRefusedError as error:
+        problem = f"{error.problem} The opt-out was taken as of this import."
+        problems.append(Problem("opt_out_at", problem, error.remedy))
+        return None, now
+    return told, min(told.latest, now)
+
+
+def _past_moment(text: str, zone: tzinfo, now: datetime) -> Moment:
+    told = moment(text, zone)
+    if told.earliest > now:
+        raise CellRefusedError("The opt-out lies in the future.", "Correct the date.")
+    return told
+
+
+def read_source(text: str, problems: list[Problem]) -> str:
+    """Return where a no came from, as the ledger keeps it: `import`, or `import: …`."""
+    if not text:
+        return DEFAULT_SOURCE
+    try:
+        return f"{DEFAULT_SOURCE}: {line_of_text(text, _SOURCE_LENGTH)}"
+    except CellRefusedError as error:
+        problem = f"{error.problem} The opt-out was taken without its source."
+        problems.append(Problem("opt_out_source", problem, error.remedy))
+        return DEFAULT_SOURCE
+
+
+def _scope(word: str, context: ImportContext) -> tuple[Channel | None, int | None]:
+    if word.lower() == EVERYTHING:
+        return None, None
+    if word.lower() in list(Channel):
+        return Channel(word.lower()), None
+    if not word.startswith(PURPOSE_PREFIX):
+        known = [EVERYTHING, *Channel, *(PURPOSE_PREFIX + slug for slug in context.purposes)]
+        raise CellRefusedError("This opt-out is not known.", did_you_mean(word, known))
+    slug = word.removeprefix(PURPOSE_PREFIX)
+    if slug not in context.purposes:
+        raise CellRefusedError(
+            "The controller has no such purpose.", did_you_mean(slug, list(context.purposes))
+        )
+    return None, context.purposes[slug]

@@ -1,0 +1,264 @@
+"""The people of one chunk: those who are known already, and those whom its rows bring."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from sender.contacts.addresses import lock_addresses
+from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS
+from sender.imports.problem import Problem
+from sender.imports.rows import Row
+from sender.imports.values import JsonValue
+from sender.store.contacts import Contact, ContactPoint
+from sender.store.portable import chunks
+from sender.vocabulary import Channel, ContactSource
+
+_COLUMN_OF: Final = {channel: column for column, channel in ADDRESS_COLUMNS.items()}
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """One contact of the controller, or one that is about to be.
+
+    Attributes:
+        id: of the contact; None until it is written.
+        fields: columns of `contact` by name, filled in or None.
+        attributes: the controller's own data.
+        points: every address id that they have, with its channel.
+        new_points: addresses that are about to be added, in plain.
+        objected_at: when they objected, if they did.
+        is_erased: whether an erasure emptied the contact.
+        is_changed: whether the contact's own row has to be written.
+    """
+
+    id: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, JsonValue] = field(default_factory=dict)
+    points: dict[int, Channel] = field(default_factory=dict)
+    new_points: dict[int, tuple[Channel, str]] = field(default_factory=dict)
+    objected_at: datetime | None = None
+    is_erased: bool = False
+    is_changed: bool = False
+
+    @property
+    def source(self) -> ContactSource:
+        """Where their details came from."""
+        source: ContactSource = self.fields.get("source") or ContactSource.DIRECT
+        return source
+
+    def take(self, row: Row, address_ids: dict[Channel, int]) -> bool:
+        """Merge a row into what is known and tell whether that changed anything.
+
+        Cells that are filled in overwrite; attributes are merged; addresses are added.
+        """
+        fields = {name: value for name, value in row.fields.items() if value != self._get(name)}
+        attributes = {**self.attributes, **row.attributes}
+        added = {
+            row_id: channel for channel, row_id in address_ids.items() if row_id not in self.points
+        }
+        if not fields and attributes == self.attributes and not added:
+            return False
+        if "source" in fields or "source_detail" in fields:
+            fields["source_told_at"] = None  # a new source has to be told anew (guidance ¶76-77)
+        self.is_changed = self.is_changed or bool(fields) or attributes != self.attributes
+        self.fields.update(fields)
+        self.attributes = attributes
+        self.points.update(added)
+        self.new_points.update(
+            {row_id: (channel, row.addresses[channel]) for row_id, channel in added.items()}
+        )
+        return True
+
+    def sole_address(self, channel: Channel) -> int | None:
+        """Return the only address of theirs on a channel; None if there is none or several."""
+        found = [row_id for row_id, other in self.points.items() if other is channel]
+        return found[0] if len(found) == 1 else None
+
+    def _get(self, name: str) -> Any:
+        return self.source if name == "source" else self.fields.get(name)
+
+
+class People:
+    """The people whom one chunk is about, found by reference and by address.
+
+    Args:
+        session: a writing session.
+        controller_id: whose people; nobody else's are looked at.
+    """
+
+    def __init__(self, session: Session, controller_id: int) -> None:
+        self._session = session
+        self._controller_id = controller_id
+        self._by_ref: dict[str, Person] = {}
+        self._by_address: dict[int, Person] = {}
+        self._contact_ids: list[int] = []
+        self.everybody: list[Person] = []
+
+    def lock(self, refs: Sequence[str], address_ids: Sequence[int]) -> list[int]:
+        """Make writers about the chunk's people wait, and return all their addresses' ids.
+
+        Contacts are locked before addresses, and each in id order, as objections do it: two
+        transactions that took them the other way round would wait for each other for ever.
+        """
+        self._contact_ids = sorted(self._ids_by_ref(refs) | self._ids_by_address(address_ids))
+        known = set(address_ids)
+        for some in chunks(self._contact_ids):
+            locked = select(Contact.id).where(Contact.id.in_(some)).order_by(Contact.id)
+            self._session.execute(locked.with_for_update(key_share=True)).all()
+            points = select(ContactPoint.address_id).where(ContactPoint.contact_id.in_(some))
+            known.update(self._session.scalars(points))
+        lock_addresses(self._session, known)
+        return sorted(known)
+
+    def load(self) -> None:
+        """Read everybody who was locked."""
+        by_id: dict[int, Person] = {}
+        for some in chunks(self._contact_ids):
+            query = select(Contact.__table__).where(Contact.id.in_(some))
+            for contact in self._session.execute(query).mappings():
+                by_id[contact["id"]] = self._known(dict(contact))
+            points = select(
+                ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel
+            ).where(ContactPoint.contact_id.in_(some))
+            for contact_id, address_id, channel in self._session.execute(points):
+                by_id[contact_id].points[address_id] = channel
+                self._by_address[address_id] = by_id[contact_id]
+
+    def matched(self, row: Row, address_ids: dict[Channel, int]) -> list[Person]:
+        """Return everybody whom the row's reference or addresses belong to."""
+        found = [self._by_address.get(row_id) for row_id in address_ids.values()]
+        if row.external_ref is not None:
+            found.insert(0, self._by_ref.get(row.external_ref))
+        return list(dict.fromkeys(person for person in found if person is not None))
+
+    def new(self) -> Person:
+        """Return somebody who was not known."""
+        person = Person(is_changed=True)
+        self.everybody.append(person)
+        return person
+
+    def index(self, person: Person) -> None:
+        """Let later rows find this person by what the last row told."""
+        if (ref := person.fields.get("external_ref")) is not None:
+            self._by_ref[ref] = person
+        self._by_address.update(dict.fromkeys(person.points, person))
+
+    def write(self, now: datetime) -> None:
+        """Write new and changed people and their new addresses."""
+        self._insert([person for person in self.everybody if person.id is None], now)
+        changed = [
+            {"id": person.id, "updated_at": now, **_columns(person)}
+            for person in self.everybody
+            if person.is_changed
+        ]
+        if changed:
+            self._session.execute(update(Contact), changed)
+        points = [row for person in self.everybody for row in self._points(person, now)]
+        if points:
+            self._session.execute(insert(ContactPoint), points)
+
+    def _insert(self, people: list[Person], now: datetime) -> None:
+        if not people:
+            return
+        fixed = {
+            "controller_id": self._controller_id,
+            "created_at": now,
+            "updated_at": now,
+            "erased_at": None,
+        }
+        statement = insert(Contact).returning(Contact.id, sort_by_parameter_order=True)
+        ids = self._session.scalars(statement, [{**fixed, **_columns(person)} for person in people])
+        for person, row_id in zip(people, ids, strict=True):
+            person.id = row_id
+            person.is_changed = False
+
+    def _points(self, person: Person, now: datetime) -> Iterable[dict[str, Any]]:
+        for address_id, (channel, address) in person.new_points.items():
+            yield {
+                "controller_id": self._controller_id,
+                "contact_id": person.id,
+                "channel": channel,
+                "address_id": address_id,
+                "address": address,
+                "created_at": now,
+            }
+
+    def _ids_by_ref(self, refs: Sequence[str]) -> set[int]:
+        found: set[int] = set()
+        for some in chunks(refs):
+            query = select(Contact.id).where(
+                Contact.controller_id == self._controller_id, Contact.external_ref.in_(some)
+            )
+            found.update(self._session.scalars(query))
+        return found
+
+    def _ids_by_address(self, address_ids: Sequence[int]) -> set[int]:
+        found: set[int] = set()
+        for some in chunks(address_ids):
+            query = select(ContactPoint.contact_id).where(
+                ContactPoint.controller_id == self._controller_id,
+                ContactPoint.address_id.in_(some),
+            )
+            found.update(self._session.scalars(query))
+        return found
+
+    def _known(self, contact: dict[str, Any]) -> Person:
+        person = Person(
+            id=contact["id"],
+            fields={name: contact[name] for name in _FIELDS},
+            attributes=dict(contact["attributes"]),
+            objected_at=contact["objected_at"],
+            is_erased=contact["erased_at"] is not None,
+        )
+        self.everybody.append(person)
+        if contact["external_ref"] is not None:
+            self._by_ref[contact["external_ref"]] = person
+        return person
+
+
+def conflict(row: Row, address_ids: dict[Channel, int], people: Sequence[Person]) -> Problem | None:
+    """Return why a row cannot be about one person, or None where it can."""
+    if len(people) > 1:
+        return _belongs_elsewhere(people[1], address_ids)
+    if not people:
+        return None
+    if people[0].is_erased:
+        return _ERASED
+    known_as = people[0].fields.get("external_ref")
+    if None not in {known_as, row.external_ref} and known_as != row.external_ref:
+        return _belongs_elsewhere(people[0], address_ids)
+    return None
+
+
+_FIELDS: Final = (*PERSON_COLUMNS, "source_told_at")
+
+_ERASED: Final = Problem(
+    "",
+    "This person's details were erased; an import does not bring them back.",
+    "Leave the row out. Should they come back themselves, record that act by itself.",
+)
+
+
+def _belongs_elsewhere(other: Person, address_ids: dict[Channel, int]) -> Problem:
+    column = next(
+        _COLUMN_OF[each] for each, row_id in address_ids.items() if row_id in other.points
+    )
+    return Problem(
+        column,
+        "This address belongs to another contact of this controller.",
+        "Give each address to one person: correct external_ref, or empty this cell.",
+    )
+
+
+def _columns(person: Person) -> dict[str, Any]:
+    columns = {name: person.fields.get(name) for name in _FIELDS}
+    return {
+        **columns,
+        "source": person.source,
+        "attributes": person.attributes,
+        "objected_at": person.objected_at,
+    }
