@@ -9,7 +9,7 @@ from sender.campaigns.files import SourceText
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.errors import SettingsError
 from sender.rendering.email_renderer import EmailRenderer
-from sender.rendering.lint import TemplateReport, field_names
+from sender.rendering.lint import field_names
 from sender.rendering.message import RenderedMessage
 from sender.rendering.profile import (
     Body,
@@ -20,6 +20,7 @@ from sender.rendering.profile import (
 )
 from sender.rendering.sms_renderer import SmsRenderer
 from sender.rendering.text import CampaignText, TemplateSource
+from sender.rendering.trial import TemplateReport
 from sender.settings import Settings
 from sender.store.controllers import ControllerVersion, SenderIdentity
 from sender.suppression.tokens import TokenKeys

@@ -1,5 +1,7 @@
 """Open a campaign's run, or find the one that is open."""
 
+from datetime import datetime
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -9,6 +11,7 @@ from sender.context import Context
 from sender.delivery.runs import get_run, move, skip_pending
 from sender.errors import RefusedError
 from sender.store.campaigns import Campaign, CampaignVersion, Run, RunBody
+from sender.store.portable import insert_missing
 from sender.vocabulary import Reason, RunState
 
 _STARTED = frozenset({RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.STOPPED})
@@ -39,13 +42,7 @@ def find_or_open(
             was asked for.
     """
     definition, now = campaign.definition, context.clock.now()
-    row = find_campaign(session, campaign.own.controller_id, definition.name)
-    if row is None:
-        row = Campaign(
-            controller_id=campaign.own.controller_id, name=definition.name, created_at=now
-        )
-        session.add(row)
-        session.flush()
+    row = campaign_row(session, campaign, now)
     runs = session.scalars(
         select(Run).where(Run.campaign_id == row.id, Run.is_test.is_(False)).order_by(Run.id)
     ).all()
@@ -68,6 +65,17 @@ def find_or_open(
             remedy="Use --new-run to write to people who have not been sent it.",
         )
     return open_run(session, context, campaign, row, version, exclude_sent=bool(runs)), False
+
+
+def campaign_row(session: Session, campaign: ResolvedCampaign, now: datetime) -> Campaign:
+    """Return the campaign of the file's controller and name, made if it is new, and locked."""
+    name, controller_id = campaign.definition.name, campaign.own.controller_id
+    insert_missing(
+        session, Campaign, [{"controller_id": controller_id, "name": name, "created_at": now}]
+    )
+    row = find_campaign(session, controller_id, name)
+    assert row is not None
+    return row
 
 
 def open_run(
