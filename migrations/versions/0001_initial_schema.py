@@ -853,6 +853,7 @@ def upgrade() -> None:
         sa.Column(
             "controller_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
+        sa.Column("dispatched_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "consent_event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -869,7 +870,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_reliance_delivery_id_delivery")
         ),
-        sa.PrimaryKeyConstraint("delivery_id", "controller_id", name=op.f("pk_delivery_reliance")),
+        sa.PrimaryKeyConstraint(
+            "delivery_id", "controller_id", "dispatched_at", name=op.f("pk_delivery_reliance")
+        ),
     )
     op.create_table(
         "suppression_event",

@@ -262,7 +262,7 @@ class Dispatcher:
         if not pending:
             return False
         now = self.clock.now()
-        if earliest is not None and earliest > now:
+        if earliest > now:
             self._idle(min(earliest - now, _POLL), until=earliest)
         return True
 
