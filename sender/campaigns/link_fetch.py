@@ -8,10 +8,10 @@ inside the network.
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Timer
 from time import monotonic
@@ -82,7 +82,7 @@ class Fetcher:
             target = self._step(url, deadline)
             if target is None:
                 return
-            url = urljoin(url, target)
+            url = _joined(url, target)
             refuse(url)
         raise LinkTroubleError(f"redirects more than {MAX_REDIRECTS} times.")
 
@@ -100,15 +100,16 @@ class Fetcher:
         connection = self._connection(parts, deadline)
         path = quote(parts.path or "/", safe=_URL_SIGNS)
         query = f"?{quote(parts.query, safe=_URL_SIGNS)}" if parts.query else ""
-        try:
-            with closing(connection):
+        trouble: Exception = TimeoutError()
+        with closing(connection):
+            try:
                 connection.request(method, path + query, headers=_HEADERS)
-                response: HTTPResponse = connection.getresponse()
-                return response.status, response.headers.get("Location")
-        except (OSError, HTTPException, UnicodeError) as error:
-            if isinstance(error, TimeoutError) or monotonic() >= deadline:
-                raise LinkTroubleError("does not answer in time.") from None
-            raise _trouble(error) from None
+                with connection.getresponse() as response:
+                    if not connection.was_cut:  # half a head passes for a whole one
+                        return response.status, response.headers.get("Location")
+            except (OSError, HTTPException, UnicodeError) as error:
+                trouble = TimeoutError() if connection.was_cut else error
+        raise _trouble(trouble) from None
 
     def _connection(self, parts: SplitResult, deadline: float) -> "_Connection":
         try:
@@ -142,13 +143,16 @@ class _Connection(HTTPConnection):
         self._deadline = deadline
         self._tls = tls
         self._cut: Timer | None = None
+        self._handle: socket.socket | None = None
+        self.was_cut = False
 
     def connect(self) -> None:
         """Connect to the first address that answers."""
         plain = self._first_that_answers()
         self.sock = plain
         # A time-out on the socket begins again with each byte; this one does not.
-        self._cut = Timer(self._seconds_left(), _shut, [plain.dup()])
+        self._handle = plain.dup()
+        self._cut = Timer(self._seconds_left(), self._shut, [self._handle])
         self._cut.daemon = True
         self._cut.start()
         if self._tls is not None:
@@ -158,6 +162,8 @@ class _Connection(HTTPConnection):
         """Close, and call off the cut."""
         if self._cut is not None:
             self._cut.cancel()
+        if self._handle is not None:
+            self._handle.close()
         super().close()
 
     def _first_that_answers(self) -> socket.socket:
@@ -169,6 +175,11 @@ class _Connection(HTTPConnection):
                 trouble = error
         raise trouble
 
+    def _shut(self, handle: socket.socket) -> None:
+        self.was_cut = True
+        with suppress(OSError):  # closed in the meantime
+            handle.shutdown(socket.SHUT_RDWR)
+
     def _seconds_left(self) -> float:
         left = self._deadline - monotonic()
         if left <= 0:
@@ -176,9 +187,15 @@ class _Connection(HTTPConnection):
         return left
 
 
-def _shut(connection: socket.socket) -> None:
-    with connection:
-        connection.shutdown(socket.SHUT_RDWR)
+def _joined(url: str, target: str) -> str:
+    try:
+        joined = urljoin(url, target)
+        leads_on = urlsplit(joined).scheme in _PORTS
+    except ValueError:
+        leads_on = False
+    if not leads_on:
+        raise LinkTroubleError("redirects to what is no address of the web.")
+    return joined
 
 
 def _is_public(address: str) -> bool:
@@ -189,6 +206,8 @@ def _is_public(address: str) -> bool:
 
 
 def _trouble(error: Exception) -> LinkTroubleError:
+    if isinstance(error, TimeoutError):
+        return LinkTroubleError("does not answer in time.")
     if isinstance(error, ssl.SSLCertVerificationError):
         return LinkTroubleError(f"has no valid certificate: {error.verify_message}.")
     if isinstance(error, ssl.SSLError):
