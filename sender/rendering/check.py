@@ -12,6 +12,7 @@ from sender.rendering.markup import Markup, View
 from sender.rendering.profile import SenderProfile
 from sender.rendering.refusal import Rule, broken
 from sender.rendering.tree import Element
+from sender.rendering.values import HOLE
 from sender.rendering.visibility import Run, text_runs
 from sender.rendering.wording import (
     BRACES,
@@ -162,7 +163,7 @@ def _check_way_out(runs: list[Run], opt_out: str) -> None:
             Rule.OPT_OUT_MISSING, "This person's own opt-out link is missing.",
             remedy='Add <a href="{{ opt_out_url }}">Unsubscribe</a>; the layouts have it.',
         )  # fmt: skip
-    if not words("".join(run.text for run in linked if run.seen)).strip():
+    if not _has_own_words(_seen(linked)):
         raise broken(Rule.OPT_OUT_HIDDEN, "The opt-out link is hidden.", remedy=_HIDDEN_REMEDY)
     if not any(_explains(paragraph, opt_out) for paragraph in _paragraphs(runs)):
         raise broken(
@@ -177,7 +178,12 @@ def _goes_to(run: Run, target: str) -> bool:
 
 def _explains(paragraph: list[Run], opt_out: str) -> bool:
     link = "".join(run.text for run in paragraph if run.seen and _goes_to(run, opt_out))
-    return bool(words(link).strip()) and names_way_out(_seen(paragraph))
+    return _has_own_words(link) and names_way_out(_seen(paragraph))
+
+
+def _has_own_words(text: str) -> bool:
+    """Whether text stands there that is no recipient's value."""
+    return bool(words(HOLE.sub(" ", text)).strip())
 
 
 def _seen(paragraph: list[Run]) -> str:
@@ -205,10 +211,22 @@ def _other_links(tree: Element, opt_out: str) -> Iterator[Link]:
                 yield Link(_claims(link), text, beside)
 
 
-def _claims(element: Element) -> str:
-    own = [element.attributes.get(name, "") for name in ("title", "alt", "aria-label")]
-    inner = [child if isinstance(child, str) else _claims(child) for child in element.children]
-    return " ".join([*own, "".join(inner)])
+def _claims(link: Element) -> str:
+    """Return all that a link says: its text unbroken, then the texts of pictures and tips."""
+    return " ".join([_content(link), *_tips(link)])
+
+
+def _content(element: Element) -> str:
+    return "".join(
+        child if isinstance(child, str) else _content(child) for child in element.children
+    )
+
+
+def _tips(element: Element) -> Iterator[str]:
+    yield from (element.attributes.get(name, "") for name in ("title", "alt", "aria-label"))
+    for child in element.children:
+        if isinstance(child, Element):
+            yield from _tips(child)
 
 
 def check_text(text: str, wanted: Wanted) -> None:

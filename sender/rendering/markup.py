@@ -14,7 +14,10 @@ from sender.rendering.stylesheet import StyleSheet, parse_stylesheet
 from sender.rendering.tree import Element, parse_tree
 
 _NORMALISER = CSSInliner(
-    load_remote_stylesheets=False, inline_style_tags=False, keep_style_tags=True
+    load_remote_stylesheets=False,
+    inline_style_tags=False,
+    keep_style_tags=True,
+    keep_link_tags=True,
 )
 _TOKEN = re.compile(
     r"<!--(?P<comment>.*?)-->"
@@ -96,7 +99,7 @@ def _refuse_raw_text(tag: str | None) -> None:
 
 @lru_cache(maxsize=64)
 def _inliner(css: str) -> CSSInliner:
-    return CSSInliner(load_remote_stylesheets=False, extra_css=css)
+    return CSSInliner(load_remote_stylesheets=False, keep_link_tags=True, extra_css=css)
 
 
 def _views(html: str, tree: Element, sheet: StyleSheet) -> Iterator[View]:

@@ -8,7 +8,6 @@ from sender.rendering.tree import BLOCKS, Element
 from sender.rendering.values import ATTRIBUTE_HOLES, TEXT_HOLES, URL_HOLES
 
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
-_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u2060\ufeff\u034f]")
 _APART = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote",
                     "section", "footer", "header", "hr", "dl", "pre"})  # fmt: skip
 _NOT_SHOWN = {("display", "none"), ("visibility", "hidden"), ("mso-hide", "all"),
@@ -64,7 +63,7 @@ def _write(element: Element, writer: _Writer) -> None:
         writer.text(_as_text(element.attributes.get("alt", "")))
     for child in element.children:
         if isinstance(child, str):
-            writer.text(_INVISIBLE.sub("", child))
+            writer.text(child)
         else:
             _write(child, writer)
     if element.tag == "a":

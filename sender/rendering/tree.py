@@ -130,6 +130,7 @@ def _refuse_value_place(tag: str, name: str, value: str) -> None:
 def _refuse_target(tag: str, name: str, value: str) -> None:
     if value == OPT_OUT_HOLE:
         return
+    value = HOLE.sub("x", value)
     schemes = {"https", "http"} if name == "src" else {"https", "http", "mailto", "tel"}
     try:
         parts = urlsplit(value)

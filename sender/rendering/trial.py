@@ -21,7 +21,12 @@ Render = Callable[[Recipient], RenderedMessage]
 
 _SAMPLE_URL = "https://opt-out.invalid/o/0000000000000000000000"
 _SAMPLE_SOURCE = "Sample Source Ltd"
+_SOURCE = frozenset({Rule.SOURCE_MISSING, Rule.TEXT_SOURCE})
 _DEPENDS_ON_VALUES = frozenset({Rule.RENDER_FAILED, Rule.VALUE_NOT_TEXT})
+_SOURCE_WARNING = (
+    "People whose details came from a third party will be refused: the templates do not say the "
+    "source and the privacy notice. Where third_party_source is defined, show both."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def _outcomes(
         except MessageRefused as refusal:
             if refusal.rule in _DEPENDS_ON_VALUES:
                 warnings.append(f"Could not be tried with sample values: {refusal.problem}")
+            elif refusal.rule in _SOURCE:
+                warnings.append(_SOURCE_WARNING)
             else:
                 refusals[refusal.rule, refusal.problem] = refusal
     return list(refusals.values()), warnings

@@ -85,7 +85,7 @@ def _runs(element: Element, state: State, link: Element | None) -> Iterator[Run]
     if edge:
         yield Run("\n", seen=True, is_edge=True)
     elif element.tag == "img":
-        yield Run(" ", seen=True)
+        yield Run(" ", seen=True, link=link)
 
 
 def _enter(element: Element, state: State) -> State:
