@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.http import Bucket, HttpFake
+from tests.fakes.http import Bucket
+from tests.fakes.loop import LoopServer
 
 
-def run_fake(make: Callable[..., HttpFake]) -> None:
+def run_fake(make: Callable[..., LoopServer]) -> None:
     """Serve until SIGINT or SIGTERM; the first line of output is the address."""
     options = _parse()
     signals = {signal.SIGINT, signal.SIGTERM}
@@ -29,10 +30,11 @@ def _parse() -> dict[str, Any]:
     parser.add_argument("--daily-quota", type=int, help="messages before the quota is used up")
     parser.add_argument("--journal", type=Path, help="append each delivery id to this JSONL file")
     given = parser.parse_args()
-    return {
+    options = {
         "port": given.port,
         "delay": given.delay,
         "bucket": Bucket(given.rate, given.rate) if given.rate else None,
         "daily_quota": given.daily_quota,
         "journal": given.journal,
     }
+    return {name: value for name, value in options.items() if value is not None}

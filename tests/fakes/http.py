@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-import socket
-import ssl
-import struct
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from tests.fakes.loop import LoopServer, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,23 +74,6 @@ Step = Fault | Answer | None
 """A fault, an answer given instead of the real one, or None for the real one."""
 
 
-@dataclass(frozen=True)
-class Received:
-    """One message that the fake took: the provider would deliver it."""
-
-    delivery_id: int
-    at: float
-    """Monotonic seconds."""
-    message: dict[str, Any]
-
-
-def unused_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Bucket:
     """A rate limit that answers honestly: a token bucket filled at `rate` per second."""
 
@@ -113,55 +93,34 @@ class Bucket:
         return True
 
 
-class HttpFake:
-    """Base of the provider fakes: runs `respond` for each request, in one thread.
+class HttpFake(LoopServer):
+    """Base of the HTTP fakes: runs `respond` for each request, in one thread.
 
-    Use as a context manager. Everything public may be read or set by the test at any time.
+    script: what happens to the next requests, one step each.
+    delay: seconds before each answer.
+    on_request: called when a request came in.
     """
 
     def __init__(
         self,
         *,
-        port: int = 0,
         delay: float = 0.0,
         bucket: Bucket | None = None,
         daily_quota: int | None = None,
-        journal: Path | None = None,
-        tls: ssl.SSLContext | None = None,
+        **options: Any,
     ) -> None:
+        super().__init__(**options)
         self.delay = delay
         self.bucket = bucket
         self.daily_quota = daily_quota
-        self.messages: list[Received] = []
         self.requests: list[Request] = []
-        self.connections = 0
         self.on_request: Callable[[], None] | None = None
         self.script: deque[Step] = deque()
-        self._journal = journal.open("a", encoding="utf-8") if journal else None
-        self._tls = tls
-        self._port = port
-        self._open: set[asyncio.Transport] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._ready = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
-
-    @property
-    def delivery_ids(self) -> list[int]:
-        return [received.delivery_id for received in self.messages]
+        self.transports: set[asyncio.Transport] = set()
 
     def respond(self, request: Request) -> Answer:
+        """Answer as the provider would."""
         raise NotImplementedError
-
-    def take(self, delivery_id: int, message: dict[str, Any]) -> None:
-        """Note a message as taken, before anything is answered."""
-        self.messages.append(Received(delivery_id, time.monotonic(), message))
-        if self._journal:
-            self._journal.write(json.dumps({"delivery_id": delivery_id}) + "\n")
-            self._journal.flush()
 
     def room_today(self, count: int) -> int:
         """How many of `count` messages the daily quota still lets in."""
@@ -169,43 +128,12 @@ class HttpFake:
             return count
         return max(0, min(count, self.daily_quota - len(self.messages)))
 
-    def start(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
+    def protocol(self) -> asyncio.Protocol:
+        return _Connection(self)
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        if self._journal:
-            self._journal.close()
-
-    def settle(self) -> None:
-        """Wait until everything that is under way on the server's side was done."""
-        for _ in range(3):
-            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        server = self._loop.run_until_complete(
-            self._loop.create_server(
-                lambda: _Connection(self), "127.0.0.1", self._port, ssl=self._tls, backlog=512
-            )
-        )
-        self._port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for transport in list(self._open):
+    async def hang_up(self) -> None:
+        for transport in list(self.transports):
             transport.abort()
-        self._loop.run_until_complete(server.wait_closed())
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
 
 
 class _Connection(asyncio.Protocol):
@@ -217,11 +145,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._fake.connections += 1
-        self._fake._open.add(transport)
+        self._fake.transports.add(transport)
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._fake._open.discard(self._transport)
+        self._fake.transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -245,7 +172,7 @@ class _Connection(asyncio.Protocol):
         if fake.on_request:
             fake.on_request()
         if step is Fault.RESET:
-            return self._reset()
+            return reset(self._transport)
         answer = step if isinstance(step, Answer) else fake.respond(request)
         if step is Fault.SILENCE:
             return None
@@ -266,12 +193,6 @@ class _Connection(asyncio.Protocol):
             self._transport.write(wire * 2 if fault is Fault.TWICE else wire)
         if fault is Fault.RESET_MIDWAY:
             # Give the client the half answer first: a reset discards what is not yet read.
-            asyncio.get_running_loop().call_later(0.02, self._reset)
+            asyncio.get_running_loop().call_later(0.02, reset, self._transport)
         if fault in {Fault.TRUNCATED, Fault.CLOSE_AFTER}:
             self._transport.close()
-
-    def _reset(self) -> None:
-        connection = self._transport.get_extra_info("socket")
-        linger = struct.pack("ii", 1, 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._transport.abort()

@@ -27,7 +27,8 @@ from sender.providers.ses.outcomes import CALL_ERRORS, ENTRY_STATUSES
 from sender.providers.ses.send import SesProvider
 from sender.vocabulary import ProviderName
 from tests.fakes.certificates import CERTIFICATE, server_context
-from tests.fakes.http import Answer, Bucket, Fault, unused_port
+from tests.fakes.http import Answer, Bucket, Fault
+from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, ManualClock, email
 from tests.fakes.ses import SesFake, error_answer
 
@@ -450,6 +451,7 @@ def test_a_slow_connection_does_not_carry_a_stale_decision(fake: SesFake, open_s
     outcome = open_ses(clock=clock).send([email(1), email(2)], 1001.0)
 
     assert kinds(outcome.results) == [NotStarted, NotStarted]
+    fake.settle()
     assert outcome.calls == 0
     assert fake.connections == 1
     assert fake.requests == []

@@ -22,7 +22,8 @@ from sender.providers.twilio.outcomes import CODES
 from sender.providers.twilio.send import TwilioProvider
 from sender.vocabulary import BlockCause, ProviderName
 from tests.fakes.certificates import server_context
-from tests.fakes.http import Answer, Bucket, Fault, unused_port
+from tests.fakes.http import Answer, Bucket, Fault
+from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, ManualClock, email, sms
 from tests.fakes.twilio import TwilioFake, error_answer
 
