@@ -1,0 +1,1 @@
+"""A folder instead of a provider: messages to look at, sent to nobody."""
