@@ -21,7 +21,7 @@ from sender.rendering.check import (
     refuse_counterfeits,
     refuse_plain,
 )
-from sender.rendering.environment import CompiledTemplate, Variables
+from sender.rendering.environment import CompiledTemplate, Skeleton, Variables
 from sender.rendering.holes import Pieces, cut_markup, cut_plain
 from sender.rendering.lint import Shape
 from sender.rendering.markup import prepare
@@ -45,6 +45,7 @@ LONGEST_HEADER = 995
 """Characters; the limit of Amazon SES v2 for the value of an extra header."""
 LONGEST_SUBJECT = 250
 MOST_SKELETONS = 256
+_MOST_BYTES_A_CHARACTER = 4
 
 _Verdict = TypeVar("_Verdict")
 _OPT_OUT_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[A-Za-z0-9._~/?=&%-]+")
@@ -183,18 +184,19 @@ class EmailRenderer:
         refuse_plain(text, opt_out_url)
         return text
 
-    def _judge_html(self, skeleton: str, with_source: bool) -> "_Certificate | MessageRefused":  # noqa: FBT001 - part of the cache's key
+    def _judge_html(self, skeleton: Skeleton, with_source: bool) -> "_Certificate | MessageRefused":  # noqa: FBT001 - part of the cache's key
         try:
-            return self._certificate(skeleton, self._wanted(with_source=with_source))
+            return self._certificate("".join(skeleton), self._wanted(with_source=with_source))
         except MessageRefused as refusal:
             return refusal
 
-    def _judge_text(self, skeleton: str, with_source: bool) -> "Pieces | MessageRefused":  # noqa: FBT001 - part of the cache's key
+    def _judge_text(self, skeleton: Skeleton, with_source: bool) -> "Pieces | MessageRefused":  # noqa: FBT001 - part of the cache's key
+        text = "".join(skeleton)
         try:
-            check_text(skeleton, self._wanted(with_source=with_source))
+            check_text(text, self._wanted(with_source=with_source))
         except MessageRefused as refusal:
             return refusal
-        return cut_plain(skeleton)
+        return cut_plain(text)
 
     def _wanted(self, *, with_source: bool) -> Wanted:
         return Wanted(self._profile, OPT_OUT_HOLE, SOURCE_HOLE if with_source else None)
@@ -227,7 +229,7 @@ class EmailRenderer:
 
 def _subject_line(template: CompiledTemplate, variables: Variables) -> str:
     skeleton, values = template.render(variables)
-    subject = one_line(cut_plain(skeleton).fill(values, "", ""))
+    subject = one_line(cut_plain("".join(skeleton)).fill(values, "", ""))
     if not subject:
         raise broken(Rule.SUBJECT_EMPTY, "The subject is empty.")
     refuse_braces(subject)
@@ -257,7 +259,9 @@ def _have_brace(values: list[str]) -> bool:
 
 
 def _size_warning(html: str) -> tuple[str, ...]:
-    size = len(html) if html.isascii() else len(html.encode())
+    if len(html) * _MOST_BYTES_A_CHARACTER <= GMAIL_CUT_BYTES:
+        return ()
+    size = len(html.encode())
     if size <= GMAIL_CUT_BYTES:
         return ()
     return (f"The HTML has {size // 1024} KB; Gmail cuts it at 102 KB, footer and opt-out first.",)

@@ -22,8 +22,12 @@ LONGEST_OUTPUT = 1_000_000
 LONGEST_LOOP = 200
 LONGEST_TEMPLATE = 500_000
 _HOLES = "_holes"
+_HOLE_CHARACTERS = [chr(TEXT_HOLES + index) for index in range(MOST_VALUES)]
 
 Variables = Mapping[str, Any]
+Skeleton = tuple[str, ...]
+"""A skeleton's chunks. They are the compiled template's own constants, whose hashes are known, so
+that looking a skeleton up costs no pass over its text."""
 
 
 class LockedEnvironment(ImmutableSandboxedEnvironment):
@@ -79,6 +83,10 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Look into mappings and `loop` only; null and blank are as good as missing."""
+        if type(obj) is dict:  # the common case, tens of times a message
+            value = obj.get(attribute)
+            if value is not None and not (type(value) is str and (not value or value.isspace())):
+                return value
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -106,20 +114,22 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
 @pass_context
 def _leave_hole(context: Context, value: object) -> str:
     """Replace a value by a hole; `pass_context` keeps Jinja from folding constants."""
-    if type(value) is Literal:
-        return value
-    if hasattr(value, "__html__"):  # only {{ super() }} yields markup; its values are holes already
-        return value  # type: ignore[return-value] # Markup is text
-    if isinstance(value, jinja2.Undefined):
-        return str(value)
+    kind = type(value)
+    if kind is Literal:
+        return value  # type: ignore[return-value] # a Literal is text
+    if kind is not str:
+        if hasattr(value, "__html__"):  # only {{ super() }} yields markup; its values are holes
+            return value  # type: ignore[return-value] # Markup is text
+        if isinstance(value, jinja2.Undefined):
+            return str(value)
     text = as_text(value)
     if not text:
         return ""
-    holes: list[str] = context[_HOLES]
+    holes: list[str] = context.parent[_HOLES]
     if len(holes) >= MOST_VALUES:
         raise unrendered(Rule.OUTPUT_TOO_LONG, f"A part has more than {MOST_VALUES} values.")
     holes.append(text)
-    return chr(TEXT_HOLES + len(holes) - 1)
+    return _HOLE_CHARACTERS[len(holes) - 1]
 
 
 def _bounded(items: Any) -> Any:
@@ -156,7 +166,7 @@ class CompiledTemplate:
         except RecursionError:
             raise TemplateError("is nested too deep.", path=template.path) from None
 
-    def render(self, variables: Variables) -> tuple[str, list[str]]:
+    def render(self, variables: Variables) -> tuple[Skeleton, list[str]]:
         """Return the skeleton and its values, in the order of their holes.
 
         Raises:
@@ -188,7 +198,7 @@ class CompiledTemplate:
         return _place(error.__traceback__, self.path)
 
 
-def _collect(template: jinja2.Template, context: Context) -> str:
+def _collect(template: jinja2.Template, context: Context) -> Skeleton:
     chunks: list[str] = []
     length = 0
     for chunk in template.root_render_func(context):
@@ -196,7 +206,7 @@ def _collect(template: jinja2.Template, context: Context) -> str:
         length += len(chunk)
         if length > LONGEST_OUTPUT:
             raise unrendered(Rule.OUTPUT_TOO_LONG, "A part has more than 1,000,000 characters.")
-    return "".join(chunks)
+    return tuple(chunks)
 
 
 def _place(trace: TracebackType | None, path: Path) -> str:

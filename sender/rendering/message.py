@@ -58,11 +58,7 @@ RenderedMessage = RenderedEmail | RenderedSms
 
 def hash_parts(parts: Iterable[str | None]) -> bytes:
     """Return SHA-256 over the parts; no two different sequences feed it the same bytes."""
-    buffer: list[bytes] = []
-    for part in parts:
-        if part is None:
-            buffer.append(b"-")
-            continue
-        data = part.encode()
-        buffer += (b"%d:" % len(data), data)
-    return sha256(b"".join(buffer)).digest()
+    texts = tuple(parts)
+    lengths = ",".join("-" if text is None else str(len(text)) for text in texts)
+    whole = "".join(text for text in texts if text)
+    return sha256(f"{lengths}:{whole}".encode()).digest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from sender.errors import TemplateError
 from sender.rendering.check import refuse_braces
 from sender.rendering.email_renderer import granted, is_opt_out_url
-from sender.rendering.environment import CompiledTemplate
+from sender.rendering.environment import CompiledTemplate, Skeleton
 from sender.rendering.holes import Pieces, cut_plain
 from sender.rendering.lint import Shape
 from sender.rendering.message import RenderedSms, hash_parts
@@ -120,8 +120,8 @@ class SmsRenderer:
     def _with_reply(self) -> bool:
         return self._identity.opt_out_style is not OptOutStyle.LINK
 
-    def _judge(self, skeleton: str, with_source: bool) -> Pieces | MessageRefused:  # noqa: FBT001 - part of the cache's key
-        body = self._with_way_out(skeleton.strip())
+    def _judge(self, skeleton: Skeleton, with_source: bool) -> Pieces | MessageRefused:  # noqa: FBT001 - part of the cache's key
+        body = self._with_way_out("".join(skeleton).strip())
         try:
             self._check_body(body, with_source=with_source)
         except MessageRefused as refusal:

@@ -57,10 +57,8 @@ def one_line(text: str) -> str:
     half-surrogate characters, which could forge headers, turn the sender's name round or pose as
     holes, become a space or U+FFFD; more than four combining marks in a row are cut.
     """
-    if text.isascii() and text.isprintable():
-        return (
-            " ".join(text.split()) if "  " in text or text[:1] == " " or text[-1:] == " " else text
-        )
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip(" ")
     return _clean(text)
 
 
@@ -90,7 +88,7 @@ def as_text(value: object) -> str:
     Raises:
         MessageRefused: it is a list, mapping or truth value, or over 2,000 characters.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise unrendered(
             Rule.VALUE_NOT_TEXT,
             "A value is not text or a number.",

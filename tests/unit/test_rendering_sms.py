@@ -1,12 +1,12 @@
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sender.errors import TemplateError
-from sender.rendering.message import RenderedSms
 from sender.rendering.profile import Body, SmsIdentity
 from sender.rendering.refusal import MessageRefused, Rule
 from sender.rendering.segments import SmsEncoding, count_segments
@@ -22,6 +22,9 @@ from tests.unit.rendering_samples import (
     sms_renderer,
     template,
 )
+
+if TYPE_CHECKING:
+    from sender.rendering.message import RenderedSms
 
 HELLO = "{{ sender_name }}: hello {{ recipient.first_name | default('friend') }}."
 BOTH = replace(NUMBER, opt_out_style=OptOutStyle.BOTH)
