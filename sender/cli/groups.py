@@ -8,6 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 
 GROUPS: Final[dict[str, tuple[str, str]]] = {
     "db": ("sender.cli.db", "Set up the database, and check that its history holds."),
+    "controller": ("sender.cli.controller", "The legal entities that messages come from."),
+    "notice": ("sender.cli.notice", "The wordings that people saw when they agreed."),
 }
 """Name of the command: module with a Typer called `app`, and what the command list says of it."""
 

@@ -1,1 +1,1 @@
-"""Controllers: who instigates messages, their identities, provider accounts and declarations."""
+"""Controllers: their files, versions, sender identities, accounts, freezes and declarations."""

@@ -55,8 +55,12 @@ class TomlSource:
 
     def refuse(self, key: TomlKey, problem: str, remedy: str = "") -> None:
         """Remember that what stands at `key` is wrong; a missing key is blamed on its table."""
-        self._errors.append(
-            FileError(problem, path=self.path, line=self._line(key), key=dotted(key), remedy=remedy)
+        self._errors.append(self.error(key, problem, remedy))
+
+    def error(self, key: TomlKey, problem: str, remedy: str = "") -> FileError:
+        """Return the error for what stands at `key`, without remembering it."""
+        return FileError(
+            problem, path=self.path, line=self._line(key), key=dotted(key), remedy=remedy
         )
 
     def add(self, error: FileError) -> None:

@@ -1,0 +1,74 @@
+"""`[[account]]` of a controller file: a provider account, its credentials by variable name only."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from sender.toml.model import HttpsUrl, Line, Slug, Table, refused
+from sender.vocabulary import ProviderName
+
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+
+OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
+    ProviderName.OUTBOX: frozenset({"folder"}),
+    ProviderName.SMTP: frozenset(
+        {"host", "port", "security", "envelope_sender", "ca_file", "helo_name"}
+    ),
+    ProviderName.SES: frozenset({"configuration_set", "mode"}),
+    ProviderName.TWILIO: frozenset({"account_sid", "messaging_service_sid", "status_callback_url"}),
+}
+"""The options that each provider reads (docs/providers.md)."""
+
+
+class AccountEntry(Table):
+    """A provider account; several controllers may use one."""
+
+    name: Slug
+    provider: ProviderName
+    region: Line | None = None
+    endpoint_url: HttpsUrl | None = None
+    rate_per_second: Annotated[float, Field(gt=0)] | None = None
+    daily_quota: Annotated[int, Field(ge=1)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
+    key_variable: str | None = None
+    secret_variable: str | None = None
+    token_variable: str | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("key_variable", "secret_variable", "token_variable")
+    @classmethod
+    def _names_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not _VARIABLE.fullmatch(value):
+            raise refused(
+                "must be the name of an environment variable, not a secret itself.",
+                'Write e.g. "AWS_SECRET_ACCESS_KEY", and put the secret into that variable.',
+            )
+        return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return {k: _text(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("options")
+    @classmethod
+    def _known(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        known = OPTIONS.get(info.data.get("provider", ""), frozenset(value))
+        unknown = sorted(value.keys() - known)
+        if unknown:
+            raise refused(
+                f"{unknown[0]} is no option of {info.data['provider']}.",
+                f"Known: {', '.join(sorted(known))}.",
+            )
+        return value
+
+    def stored(self) -> dict[str, Any]:
+        """Return what is kept of the account beside its name and provider."""
+        return self.model_dump(exclude={"name", "provider"}, exclude_defaults=True, mode="json")
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, int) else value
