@@ -160,7 +160,7 @@ def _versions(session: Session, run_id: int) -> Counter[int]:
         .where(Delivery.run_id == run_id, Delivery.state != DeliveryState.SKIPPED)
         .group_by(CampaignVersion.version)
     )
-    return Counter(dict(session.execute(query).tuples().all()))
+    return Counter(dict(session.execute(query).all()))
 
 
 def _domains(session: Session, run_id: int) -> tuple[tuple[str, int], ...]:

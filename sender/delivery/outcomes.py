@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, literal, null, update
+from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_, update
 from sqlalchemy.orm import Session
 
 from sender.providers.base import Accepted, Deferred, NotStarted, Rejected, Result, Unknown
@@ -21,7 +21,6 @@ from sender.store.deliveries import Delivery
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, DeliveryState
 
-_UNSETTLED = (DeliveryState.DISPATCHING, DeliveryState.UNKNOWN)
 _TABLE = Delivery.__table__
 _STATE = Word(DeliveryState)
 
@@ -93,9 +92,7 @@ def _write_unknown(
 ) -> None:
     statement = (
         update(Delivery)
-        .where(
-            _TABLE.c.id == bindparam("delivery"), _TABLE.c.state == DeliveryState.DISPATCHING.value
-        )
+        .where(_TABLE.c.id == bindparam("delivery"), _TABLE.c.state == DeliveryState.DISPATCHING)
         .values(state=literal(DeliveryState.UNKNOWN, _STATE), provider_code=bindparam("code"))
     )
     session.connection().execute(statement, [_coded(item) for item in outcomes])
@@ -113,7 +110,7 @@ def _write_returned(
         update(Delivery)
         .where(
             _TABLE.c.id == bindparam("delivery"),
-            _TABLE.c.state.in_([state.value for state in _UNSETTLED]),
+            _unsettled(),
             _TABLE.c.dispatcher_id == dispatcher_id,
         )
         .values(
@@ -138,8 +135,12 @@ _WRITERS: dict[type[Any], Callable[[Session, Sequence[Outcome], int, datetime], 
 
 
 def _advanced(state: DeliveryState) -> Any:
-    unsettled = _TABLE.c.state.in_([one.value for one in _UNSETTLED])
-    return case((unsettled, literal(state, _STATE)), else_=_TABLE.c.state)
+    return case((_unsettled(), literal(state, _STATE)), else_=_TABLE.c.state)
+
+
+def _unsettled() -> ColumnElement[bool]:
+    # Not IN: it cannot be used where one statement runs with many sets of parameters.
+    return or_(_TABLE.c.state == DeliveryState.DISPATCHING, _TABLE.c.state == DeliveryState.UNKNOWN)
 
 
 def _coded(outcome: Outcome) -> dict[str, Any]:

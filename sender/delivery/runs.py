@@ -83,7 +83,7 @@ def count(session: Session, run_id: int) -> Counts:
     refused = session.execute(
         select(SourceRefusal.reason, SourceRefusal.count).where(SourceRefusal.run_id == run_id)
     )
-    return Counts(by_state, by_reason, Counter(dict(refused.tuples().all())))
+    return Counts(by_state, by_reason, Counter(dict(refused.all())))
 
 
 def move(
