@@ -30,19 +30,20 @@ p { margin: 0 0 1.25rem; color: var(--soft); }
 a { color: var(--link); }
 ul { list-style: none; margin: 0; padding: 0; background: var(--paper);
   border: 1px solid var(--line); border-radius: .6rem; overflow: hidden; }
-li { display: grid; grid-template-columns: minmax(12rem, 1fr) 2fr auto; gap: .25rem 1.25rem;
+li { display: grid; grid-template-columns: 15rem 1fr 9rem; gap: .25rem 1.25rem;
   padding: .8rem 1.1rem; border-top: 1px solid var(--line); }
 li:first-child { border-top: 0; }
 li > * { min-width: 0; overflow-wrap: anywhere; }
 .who span { display: block; color: var(--soft); font-size: .85rem; }
 .what { font-weight: 600; }
 .sms .what { font-weight: 400; white-space: pre-wrap; }
-.links { white-space: nowrap; font-size: .9rem; }
-.links a + a { margin-left: .9rem; }
+.links { text-align: right; font-size: .9rem; }
+.links a { margin-left: .9rem; }
 nav { margin: 1.25rem 0; display: flex; flex-wrap: wrap; gap: .4rem; }
 nav a, nav b { padding: .2rem .65rem; border: 1px solid var(--line); border-radius: .4rem;
   background: var(--paper); text-decoration: none; }
-@media (max-width: 40rem) { li { grid-template-columns: 1fr; } }
+@media (max-width: 40rem) { li { grid-template-columns: 1fr; }
+  .links { text-align: left; } .links a:first-child { margin-left: 0; } }
 """
 
 
