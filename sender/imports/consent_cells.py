@@ -150,7 +150,7 @@ class _Reader:
 def _shown(versions: Sequence[NoticeFacts], given: Moment) -> NoticeFacts:
     """Return the newest of the versions that was on show when the consent was given."""
     for notice in reversed(versions):
-        ended = notice.shown_until is not None and given.earliest > notice.shown_until
+        ended = notice.shown_until is not None and given.earliest >= notice.shown_until
         if notice.shown_from <= given.latest and not ended:
             return notice
     raise CellRefusedError(

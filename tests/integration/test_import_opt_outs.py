@@ -1,0 +1,127 @@
+"""Lists of opt-outs from another system: taken whatever else stands in them, kept by hash only."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from sender.errors import FileError
+from sender.imports.opt_outs import IMPORTED
+from sender.store.addresses import Address
+from sender.store.audit import AuditEvent
+from sender.store.contacts import Contact, ContactPoint
+from sender.store.controllers import OptOutDeclaration
+from sender.store.engine import open_store
+from sender.store.suppressions import Block, SuppressionEvent
+from sender.vocabulary import BlockCause, Channel
+from tests.support.import_world import NOW, World, build_world
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> Iterator[World]:
+    store = open_store(database_url)
+    yield build_world(store, tmp_path)
+    store.close()
+
+
+def blocked(world: World) -> set[tuple[int, str]]:
+    return set(world.all(select(Block.address_id, Block.channel)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "email,mobile\njo@example.org,07400 123456\n",
+        "Email Address;Name;Phone Number\nJO@example.org;Jo;+447400123456\n",
+        "address\njo@example.org\n07400123456\n",
+        "jo@example.org\n07400123456\n",
+        "\ufeffjo@example.org\r\n\r\n+44 7400 123456",
+    ],
+)
+def test_addresses_are_blocked_on_their_channel_for_all_purposes(
+    world: World, content: str
+) -> None:
+    report = world.opt_out(content)
+    assert blocked(world) == {
+        (world.address_id("jo@example.org"), "email"),
+        (world.address_id("07400123456"), "sms"),
+    }
+    assert set(world.all(select(Block.cause, Block.purpose_id))) == {(BlockCause.OPT_OUT, 0)}
+    assert report.counts.opt_outs_recorded == 2
+    assert report.rejects_path is None
+
+
+def test_unknown_people_are_kept_by_hash_only(world: World) -> None:
+    world.opt_out("jo@example.org\n")
+    assert world.all(select(Contact.id)) == []
+    assert world.all(select(ContactPoint.id)) == []
+    assert world.all(select(func.count()).select_from(Address)) == [(1,)]
+
+
+def test_same_list_again_adds_no_event(world: World) -> None:
+    content = "email,opt_out_at\njo@example.org,2024-05-07\nmo@example.org,\njo@example.org,\n"
+    first = world.opt_out(content)
+    world.clock.sleep(86_400)
+    again = world.opt_out(content)
+    assert (first.counts.opt_outs_recorded, first.counts.opt_outs_unchanged) == (2, 1)
+    assert (again.counts.opt_outs_recorded, again.counts.opt_outs_unchanged) == (0, 3)
+    assert world.all(select(func.count()).select_from(SuppressionEvent)) == [(2,)]
+
+
+def test_time_and_source_are_kept(world: World) -> None:
+    world.opt_out("email,opt_out_at,opt_out_source\njo@example.org,2024-05-07T09:00Z,Mailer\n")
+    told = world.all(
+        select(SuppressionEvent.occurred_at, SuppressionEvent.source, SuppressionEvent.by_person)
+    )
+    assert told == [(datetime(2024, 5, 7, 9, tzinfo=UTC), "import: Mailer", True)]
+
+
+def test_unreadable_time_does_not_lose_the_opt_out(world: World) -> None:
+    report = world.opt_out("email,opt_out_at\njo@example.org,03/04/2025\n")
+    assert world.all(select(Block.set_at)) == [(NOW,)]
+    assert report.counts.problems == 1
+
+
+def test_only_one_channel_is_taken_when_asked(world: World) -> None:
+    report = world.opt_out("email,mobile\njo@example.org,07400123456\n", channel=Channel.SMS)
+    assert blocked(world) == {(world.address_id("07400123456"), "sms")}
+    assert report.counts.problems == 0
+
+
+def test_wrong_addresses_are_told_and_the_others_taken(world: World) -> None:
+    report = world.opt_out("email\nnope\njo@example.org\n", rejects_path=world.folder / "r.csv")
+    assert (report.counts.rejected, report.counts.created) == (1, 1)
+    assert report.rejects_path is not None
+    assert "2,email," in report.rejects_path.read_text()
+
+
+def test_dry_run_tells_the_same_and_leaves_nothing(world: World) -> None:
+    content = "jo@example.org\nmo@example.org\njo@example.org\n"
+    rehearsed = world.opt_out(content, dry_run=True)
+    assert blocked(world) == set()
+    assert world.all(select(OptOutDeclaration.id)) == []
+    assert world.opt_out(content).counts == rehearsed.counts
+
+
+def test_it_is_on_record_that_the_old_opt_outs_were_imported(world: World) -> None:
+    world.opt_out("email\nnope\n")
+    assert world.all(select(OptOutDeclaration.id)) == []
+    world.opt_out("jo@example.org\n")
+    assert world.all(select(OptOutDeclaration.controller_id, OptOutDeclaration.statement)) == [
+        (world.controller_id(), IMPORTED)
+    ]
+    actions = [action for (action,) in world.all(select(AuditEvent.action))]
+    assert actions.count("suppress.import.finish") == 2
+
+
+def test_opt_outs_of_one_controller_are_not_anothers(world: World) -> None:
+    world.opt_out("jo@example.org\n", controller="barnet")
+    assert world.all(select(Block.controller_id)) == [(world.controller_id("barnet"),)]
+
+
+@pytest.mark.parametrize("content", ["name\nJo\n", "a,b\njo@example.org,x\n", ""])
+def test_file_without_addresses_is_refused(world: World, content: str) -> None:
+    with pytest.raises(FileError):
+        world.opt_out(content)
