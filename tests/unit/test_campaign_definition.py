@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sender.campaigns.audience import Audience
 from sender.campaigns.definition import CampaignDefinition, load_campaign, parse_campaign
-from sender.campaigns.files import CampaignFiles
+from sender.campaigns.files import CampaignFiles, flaw_of_name
 from sender.campaigns.schedule import Bounds, Recurring, SendingWindow
 from sender.campaigns.toml_source import CampaignFileErrors
 from sender.contacts.filter import Attribute, OneOf
@@ -347,6 +347,29 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (folder / "below").symlink_to(tmp_path)
     _rewrite(folder, "spring.html", "below/secret")
     assert "leads out of the campaign's folder" in _only_problem(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../spring.html", "stay inside"),
+        ("a/../../spring.html", "stay inside"),
+        ("/etc/passwd", "relative"),
+        ("C:/spring.html", "without :"),
+        ("a\\spring.html", "with / between"),
+        ("layouts:standard", "without :"),
+        ("", "the name of a file"),
+        (" spring.html", "the name of a file"),
+        ("spring\n.html", "the name of a file"),
+    ],
+)
+def test_names_that_no_file_beside_the_campaign_has(name: str, words: str) -> None:
+    assert words in flaw_of_name(name)
+
+
+@pytest.mark.parametrize("name", ["spring.html", "below/spring.html", "Frühling 2.html", "..html"])
+def test_names_that_files_have(name: str) -> None:
+    assert flaw_of_name(name) == ""
 
 
 def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
