@@ -10,6 +10,13 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "db": ("sender.cli.db", "Set up the database, and check that its history holds."),
     "controller": ("sender.cli.controller", "The legal entities that messages come from."),
     "notice": ("sender.cli.notice", "The wordings that people saw when they agreed."),
+    "contacts": ("sender.cli.contacts", "Bring people in, and find them."),
+    "consent": ("sender.cli.consent", "What people agreed to, and when they no longer do."),
+    "suppress": ("sender.cli.suppress", "Who must not be written to."),
+    "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
+    "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
+    "demo": ("sender.cli.demo", "Try everything on 5,000 people who never were."),
+    "doctor": ("sender.cli.doctor", "Look whether this installation can work."),
 }
 """Name of the command: module with a Typer called `app`, and what the command list says of it."""
 

@@ -1,0 +1,108 @@
+"""Find people of one controller by name, reference, postcode or address; list import batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from sender.contacts.addresses import find_address_ids
+from sender.store.contacts import Contact, ContactPoint, ImportBatch
+from sender.store.keys import AddressHasher
+from sender.vocabulary import Channel, ContactSource
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A person as one controller knows them."""
+
+    id: int
+    external_ref: str | None
+    name: str
+    postcode: str | None
+    addresses: tuple[str, ...]
+    source: ContactSource
+    objected_at: datetime | None
+    created_at: datetime
+
+
+def find_people(session: Session, controller_id: int, text: str, *, limit: int) -> list[Found]:
+    """Return people whose reference, last or full name, or postcode is the text.
+
+    Case and space don't matter; the text is no pattern. Names may be given in part.
+
+    Args:
+        session: any open session.
+        controller_id: whose people; nobody else's are looked at.
+        text: what to look for.
+        limit: how many at most.
+    """
+    wanted = text.strip().lower()
+    squeezed = wanted.replace(" ", "")
+    full = func.lower(Contact.first_name) + " " + func.lower(Contact.last_name)
+    query = (
+        select(Contact)
+        .where(
+            Contact.controller_id == controller_id,
+            or_(
+                func.lower(Contact.external_ref) == wanted,
+                func.lower(Contact.last_name).startswith(wanted, autoescape=True),
+                full.startswith(wanted, autoescape=True),
+                func.replace(func.lower(Contact.postcode), " ", "") == squeezed,
+            ),
+        )
+        .order_by(Contact.last_name, Contact.first_name, Contact.id)
+        .limit(limit)
+    )
+    return _described(session, session.scalars(query).all())
+
+
+def find_by_address(
+    session: Session, hasher: AddressHasher, controller_id: int, channel: Channel, address: str
+) -> list[Found]:
+    """Return the person whom this normalised address belongs to at the controller, if known."""
+    known = find_address_ids(session, hasher, channel, [address])
+    query = (
+        select(Contact)
+        .join(ContactPoint, ContactPoint.contact_id == Contact.id)
+        .where(
+            ContactPoint.controller_id == controller_id,
+            ContactPoint.address_id == known.get(address, 0),
+        )
+    )
+    return _described(session, session.scalars(query).all())
+
+
+def list_batches(session: Session, controller_id: int) -> Sequence[ImportBatch]:
+    """Return the controller's imports, latest first."""
+    query = select(ImportBatch).where(ImportBatch.controller_id == controller_id)
+    return session.scalars(query.order_by(ImportBatch.id.desc())).all()
+
+
+def _described(session: Session, contacts: Sequence[Contact]) -> list[Found]:
+    points = session.execute(
+        select(ContactPoint.contact_id, ContactPoint.address)
+        .where(ContactPoint.contact_id.in_([contact.id for contact in contacts]))
+        .order_by(ContactPoint.channel, ContactPoint.id)
+    ).all()
+    return [
+        Found(
+            id=contact.id,
+            external_ref=contact.external_ref,
+            name=_name(contact),
+            postcode=contact.postcode,
+            addresses=tuple(
+                address for owner, address in points if owner == contact.id and address
+            ),
+            source=contact.source,
+            objected_at=contact.objected_at,
+            created_at=contact.created_at,
+        )
+        for contact in contacts
+    ]
+
+
+def _name(contact: Contact) -> str:
+    parts = (contact.title, contact.first_name, contact.last_name)
+    return " ".join(part for part in parts if part)
