@@ -114,7 +114,7 @@ def text_of(definition: CampaignDefinition) -> CampaignText:
         preheader=definition.preheader,
         html=_template(definition.template),
         text=_template(definition.text_template),
-        layout=_template(definition.layout),
+        layout=_layout(definition.layout),
         values=definition.values,
     )
 
@@ -150,6 +150,13 @@ def _fields_used(text: CampaignText) -> frozenset[str]:
     preheader = TemplateSource("preheader", text.preheader) if text.preheader else None
     templates = (subject, preheader, text.html, text.text, text.layout, text.sms)
     return frozenset[str]().union(*[field_names(one) for one in templates if one is not None])
+
+
+def _layout(source: SourceText | None) -> TemplateSource | None:
+    """A shipped layout goes by the name under which templates extend it."""
+    if source is None or "." in source.name:
+        return _template(source)
+    return TemplateSource(f"layouts/{source.name}.html", source.text)
 
 
 def _template(source: SourceText | None) -> TemplateSource | None:

@@ -35,7 +35,7 @@ from sender.rendering.templates import (
     subject_source,
     with_forced_branches,
 )
-from sender.rendering.text import CampaignText
+from sender.rendering.text import CampaignText, TemplateSource
 from sender.rendering.trial import TemplateReport, try_out
 from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, VALUE_HOLE, one_line
 from sender.rendering.variables import run_variables, variables_for
@@ -107,9 +107,7 @@ class EmailRenderer:
         """
         self._source, self._profile, self._identity = text, profile, identity
         self._fixed_headers = _fixed_headers(identity, list_id, feedback_id)
-        self._run = run_variables(
-            profile, campaign_name=text.campaign_name, sender_name=identity.from_name
-        )
+        self._run = run_variables(profile, text, sender_name=identity.from_name)
         self._templates = compile_email(text, self._run)
         self._certify_html = lru_cache(MOST_SKELETONS)(self._judge_html)
         self._certify_text = lru_cache(MOST_SKELETONS)(self._judge_text)
@@ -133,6 +131,8 @@ class EmailRenderer:
         if self._source.layout is not None:
             named.append(self._source.layout)
         named.append(subject_source(self._source))
+        if self._source.preheader is not None:
+            named.append(TemplateSource("preheader", self._source.preheader))
         variants = with_forced_branches(self._source, self._run, self._templates)
         path = self._templates.html.path
         renders = [partial(self._render, templates) for templates in variants]

@@ -68,9 +68,7 @@ class SmsRenderer:
         check_sms_identity(identity)
         self._source = text.sms
         self._profile, self._identity, self._max_segments = profile, identity, max_segments
-        self._run = run_variables(
-            profile, campaign_name=text.campaign_name, sender_name=identity.display_name
-        )
+        self._run = run_variables(profile, text, sender_name=identity.display_name)
         self._template = compile_plain(text.sms, self._run)
         self._certify = lru_cache(MOST_SKELETONS)(self._judge)
 

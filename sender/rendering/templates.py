@@ -14,6 +14,7 @@ SUBJECT = "subject"
 Forcing = tuple[str, frozenset[int]]
 _EXTENDS = re.compile(r"\{%[-+]?\s*extends\b")
 _CONTENT_BLOCK = re.compile(r"\{%[-+]?\s*block\s+content\b")
+_PREHEADER_BLOCK = re.compile(r"\{%[-+]?\s*block\s+preheader\b")
 _ANY_BLOCK = re.compile(r"\{%[-+]?\s*block\b")
 
 
@@ -73,7 +74,7 @@ def _compile_html(
 ) -> CompiledTemplate:
     if text.html is None:
         raise TemplateError("an e-mail campaign needs an HTML template.", path=_nowhere(text))
-    sources = {text.html.name: wrapped(text.html, text.layout)}
+    sources = {text.html.name: wrapped(text.html, text.layout, text.preheader)}
     if text.layout is not None:
         sources[text.layout.name] = text.layout.source
     environment = LockedEnvironment(sources, autoescape=True, constants=constants, forced=forced)
@@ -110,13 +111,23 @@ def subject_source(text: CampaignText) -> TemplateSource:
     return TemplateSource(SUBJECT, subject)
 
 
-def wrapped(template: TemplateSource, layout: TemplateSource | None) -> str:
+def wrapped(
+    template: TemplateSource, layout: TemplateSource | None, preheader: str | None = None
+) -> str:
     """Return the template's source inside its layout; line numbers stay.
+
+    A preheader of the campaign file goes into the layout's block of that name, unless the template
+    has one itself.
 
     Raises:
         TemplateError: it has blocks, but none that the layout shows as content.
     """
     source = template.source
+    if preheader is not None and not _PREHEADER_BLOCK.search(source):
+        source += "{% block preheader %}" + preheader + "{% endblock %}"
+        if not _CONTENT_BLOCK.search(template.source) and not _EXTENDS.search(template.source):
+            content = "{% block content %}" + template.source + "{% endblock %}"
+            source = content + source[len(template.source) :]
     if layout is None or _EXTENDS.search(source):
         return source
     extends = '{% extends "' + layout.name + '" %}'

@@ -1,7 +1,10 @@
 """The exact, pinned text of one campaign version."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sender.rendering.message import hash_parts
 
@@ -35,6 +38,8 @@ class CampaignText:
         text: its text template; None derives the text part from the HTML.
         layout: the template that `html` extends or is wrapped in; None if `html` is whole.
         sms: the body's template; None for e-mail.
+        preheader: template of the preview line of inboxes; None leaves it to the HTML template.
+        values: the campaign's own constants, `values` in templates.
     """
 
     campaign_name: str
@@ -43,11 +48,14 @@ class CampaignText:
     text: TemplateSource | None = None
     layout: TemplateSource | None = None
     sms: TemplateSource | None = None
+    preheader: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def content_hash(self) -> bytes:
         """SHA-256 over every name and text: equal only for the very same campaign text."""
-        parts: list[str | None] = [self.campaign_name, self.subject]
+        values = json.dumps(self.values, sort_keys=True)
+        parts: list[str | None] = [self.campaign_name, self.subject, self.preheader, values]
         for template in (self.html, self.text, self.layout, self.sms):
             parts += (None, None) if template is None else (template.name, template.source)
         return hash_parts(parts)

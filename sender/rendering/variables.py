@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from sender.rendering.profile import Recipient, SenderProfile
+from sender.rendering.text import CampaignText
 from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, Literal, one_line
 
 ROOTS = frozenset(
-    {"recipient", "controller", "campaign", "sender_name", "opt_out_url", "third_party_source"}
+    {
+        "recipient",
+        "controller",
+        "campaign",
+        "values",
+        "sender_name",
+        "opt_out_url",
+        "third_party_source",
+    }  # fmt: skip
 )
 CONTROLLER_FIELDS = frozenset({
     "name", "kind", "needs_imprint", "postal_address", "contact_email", "contact_phone", "website",
@@ -17,7 +26,7 @@ CAMPAIGN_FIELDS = frozenset({"name"})
 
 
 def run_variables(
-    profile: SenderProfile, *, campaign_name: str, sender_name: str
+    profile: SenderProfile, text: CampaignText, *, sender_name: str
 ) -> dict[str, Any]:
     """Return what is the same for everybody; it goes into the skeleton as it is."""
     controller: dict[str, Any] = {
@@ -31,7 +40,8 @@ def run_variables(
     ]
     return {
         "controller": controller,
-        "campaign": {"name": _literal(campaign_name)},
+        "campaign": {"name": _literal(text.campaign_name)},
+        "values": _constant(text.values),
         "sender_name": _literal(sender_name),
         "opt_out_url": Literal(OPT_OUT_HOLE),
     }
@@ -50,6 +60,15 @@ def _texts(profile: SenderProfile) -> set[str]:
         name for name in CONTROLLER_FIELDS
         if isinstance(getattr(profile, name, None), str)
     }  # fmt: skip
+
+
+def _constant(value: Any) -> Any:
+    """Return a constant of the campaign file, its texts as literals, whatever it is nested in."""
+    if isinstance(value, str):
+        return Literal(one_line(value))
+    if isinstance(value, Mapping):
+        return {name: _constant(inner) for name, inner in value.items()}
+    return [_constant(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _literal(text: str) -> Literal:

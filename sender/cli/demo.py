@@ -1,0 +1,41 @@
+"""`sender demo`: the whole main job on sample data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sender.cli.common import JsonFlag, examples
+from sender.cli.output import Output
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=examples("sender demo --into demo"))
+def demo(
+    into: Annotated[Path, typer.Option("--into", help="The folder to work in.")] = Path("demo"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Set up a party family with 5,000 people and send two campaigns into an outbox folder."""
+    from sender.cli.campaign_views import report_view  # noqa: PLC0415  # heavy rooms, lazily
+    from sender.demo.run import run_demo  # noqa: PLC0415  # see above
+
+    out = Output(as_json=as_json)
+    result = run_demo(into, out.note)
+    views = [report_view(report) for report in result.reports]
+    parts = [part for view in views for part in view.parts]
+    if result.sent_before:
+        names = " and ".join(result.sent_before)
+        parts.append(f"Sent by an earlier run already, so nobody was written to again: {names}.")
+    parts.append(
+        "\n".join(
+            [
+                f"Look at the messages:  {into}/outbox/index.html",
+                f"Try commands on it:    . {into}/environment",
+                "                       sender explain n00001@example.org --campaign "
+                f"{into}/campaigns/library-news.toml",
+                "                       sender campaign status",
+            ]
+        )
+    )
+    out.show([view.document for view in views], *parts)
