@@ -1,6 +1,6 @@
 """Find or make the surrogate ids under which the ledgers know addresses."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,28 +15,30 @@ def find_address_ids(
     session: Session, hasher: AddressHasher, channel: Channel, addresses: Iterable[str]
 ) -> dict[str, int]:
     """Return the ids of those normalised addresses that the ledgers know."""
-    by_hash = {hasher.hash(channel, address): address for address in addresses}
-    found: dict[str, int] = {}
-    for some in chunks(by_hash):
-        query = select(Address.key_hash, Address.id).where(
-            Address.channel == channel, Address.key_hash.in_(some)
-        )
-        found.update({by_hash[key_hash]: row_id for key_hash, row_id in session.execute(query)})
-    return found
+    return _find(session, channel, {hasher.hash(channel, one): one for one in set(addresses)})
 
 
 def ensure_address_ids(
     session: Session, hasher: AddressHasher, channel: Channel, addresses: Iterable[str]
 ) -> dict[str, int]:
     """Return the ids of all these normalised addresses, making those that are new."""
-    wanted = set(addresses)
-    found = find_address_ids(session, hasher, channel, wanted)
-    missing = sorted(wanted - found.keys())
-    for some in chunks(missing):
-        rows = [{"channel": channel, "key_hash": hasher.hash(channel, one)} for one in some]
+    by_hash = {hasher.hash(channel, one): one for one in set(addresses)}
+    found = _find(session, channel, by_hash)
+    missing = {key_hash: one for key_hash, one in by_hash.items() if one not in found}
+    # In one order everywhere, so that two transactions can't wait for each other's new rows.
+    for some in chunks(sorted(missing)):
+        rows = [{"channel": channel, "key_hash": key_hash} for key_hash in some]
         insert_missing(session, Address, rows)
-    if missing:
-        found.update(find_address_ids(session, hasher, channel, missing))
+    return found | _find(session, channel, missing)
+
+
+def _find(session: Session, channel: Channel, by_hash: Mapping[bytes, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in chunks(by_hash):
+        query = select(Address.key_hash, Address.id).where(
+            Address.channel == channel, Address.key_hash.in_(some)
+        )
+        found.update({by_hash[key_hash]: row_id for key_hash, row_id in session.execute(query)})
     return found
 
 

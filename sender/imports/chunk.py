@@ -13,7 +13,7 @@ from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
 from sender.imports.consent_cells import ConsentCells, flaw_of
 from sender.imports.context import ImportContext
-from sender.imports.ledgers import KnownConsent, Ledgers
+from sender.imports.ledgers import KnownConsent, Ledgers, denied
 from sender.imports.opt_out_cells import DEFAULT_SOURCE, OptOut
 from sender.imports.people import People, Person, conflict
 from sender.imports.problem import Problem
@@ -87,6 +87,7 @@ class _Chunk:
         self._tally: Counter[str] = Counter()
         self._told: set[Person] = set()  # who objected in these very rows
         self._newly_objected: list[int] = []
+        self._denied: set[tuple[int, int]] = set()
         self._ledgers, ids = self._look_up(rows)
         self._placed = [self._place(row, ids) for row in rows]
 
@@ -208,32 +209,31 @@ class _Chunk:
 
     def _withdrawals(self) -> Iterator[ConsentAct]:
         """Take the opt-outs from a purpose, for every address of the person."""
-        for placed, opt_out in self._nos():
-            if opt_out.purpose_id is None:
-                continue
-            targets = _addresses(placed.subjects, None)
-            fresh = [one for one in targets if not self._is_withdrawn(one, opt_out)]
+        told = [
+            (placed, opt_out, opt_out.purpose_id, _addresses(placed.subjects, None))
+            for placed, opt_out in self._nos()
+            if opt_out.purpose_id is not None
+        ]
+        everywhere = sorted({one for _, _, _, targets in told for one in targets})
+        self._denied = denied(self._session, self._controller_id, everywhere)
+        for placed, opt_out, purpose_id, targets in told:
+            fresh = [one for one in targets if not self._is_withdrawn(one, purpose_id, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
-                self._ledgers.consents[address_id][opt_out.purpose_id].append(
-                    KnownConsent(ConsentKind.WITHDRAWN, opt_out.at, None)
-                )
+                self._denied.add((address_id, purpose_id))
+                known = self._ledgers.consents[address_id][purpose_id]
+                known.append(KnownConsent(ConsentKind.WITHDRAWN, opt_out.at, None))
                 yield self._no(
-                    address_id,
-                    opt_out.purpose_id,
-                    ConsentKind.WITHDRAWN,
-                    opt_out.at,
-                    opt_out.source,
+                    address_id, purpose_id, ConsentKind.WITHDRAWN, opt_out.at, opt_out.source
                 )
 
-    def _is_withdrawn(self, address_id: int, opt_out: OptOut) -> bool:
-        assert opt_out.purpose_id is not None
-        known = self._ledgers.consents[address_id][opt_out.purpose_id]
+    def _is_withdrawn(self, address_id: int, purpose_id: int, opt_out: OptOut) -> bool:
+        """Whether this very no is on record, or one without a date would change nothing."""
         if opt_out.told is None:
-            return bool(known) and known[-1].kind.is_negative
+            return (address_id, purpose_id) in self._denied
         return any(
             each.kind is ConsentKind.WITHDRAWN and opt_out.is_same_time(each.occurred_at)
-            for each in known
+            for each in self._ledgers.consents[address_id][purpose_id]
         )
 
     def _consents(self) -> Iterator[ConsentAct]:

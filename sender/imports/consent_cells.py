@@ -41,6 +41,8 @@ def read_consent(
     Consent needs to be specific and provable: what was agreed to, on which wording, when and how
     (guidance ¶25, ¶55; UK GDPR Article 7(1)).
     """
+    if not layout.has_consent:
+        return None
     cells = {name: layout.cell(record, name) for name in CONSENT_COLUMNS}
     if not any(cells.values()):
         return None

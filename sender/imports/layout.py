@@ -58,13 +58,15 @@ class Layout:
 
     header: tuple[str, ...]
     places: dict[str, int]
+    has_consent: bool
     attributes: tuple[AttributeColumn, ...]
     is_rejects_file: bool
 
     def cell(self, record: Record, column: str) -> str:
         """Return a cell without the spaces around it; empty where the file lacks the column."""
-        place = self.places.get(column)
-        return "" if place is None else record.cells[place].strip()
+        if column not in self.places:
+            return ""
+        return record.cells[self.places[column]].strip()
 
 
 def layout_of(file: CsvFile) -> Layout:
@@ -89,7 +91,8 @@ def layout_of(file: CsvFile) -> Layout:
             file, "", "No column says who a row is about.", "Add email, mobile or external_ref."
         )
     is_rejects_file = any(name.startswith(REJECT_PREFIX) for name in names)
-    return Layout(file.header, known, tuple(attributes), is_rejects_file)
+    has_consent = not known.keys().isdisjoint(CONSENT_COLUMNS)
+    return Layout(file.header, known, has_consent, tuple(attributes), is_rejects_file)
 
 
 def _column_name(written: str) -> str:

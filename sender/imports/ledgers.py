@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sender.store.consents import ConsentEvent
+from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.portable import chunks
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, ConsentKind, SuppressionAct
@@ -97,3 +97,18 @@ class Ledgers:
         )
         for address_id, purpose_id, kind, at, notice_id in session.execute(query):
             self.consents[address_id][purpose_id].append(KnownConsent(kind, at, notice_id))
+
+
+def denied(
+    session: Session, controller_id: int, address_ids: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Return the address and purpose of every consent state that is a no at present."""
+    found: set[tuple[int, int]] = set()
+    for some in chunks(address_ids):
+        query = select(ConsentState.address_id, ConsentState.purpose_id).where(
+            ConsentState.controller_id == controller_id,
+            ConsentState.address_id.in_(some),
+            ConsentState.status.in_([kind for kind in ConsentKind if kind.is_negative]),
+        )
+        found.update((address_id, purpose_id) for address_id, purpose_id in session.execute(query))
+    return found

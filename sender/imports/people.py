@@ -14,7 +14,7 @@ from sender.imports.problem import Problem
 from sender.imports.rows import Row
 from sender.imports.values import JsonValue
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.portable import chunks
+from sender.store.portable import chunks, insert_rows, table_of
 from sender.vocabulary import Channel, ContactSource
 
 _COLUMN_OF: Final = {channel: column for column, channel in ADDRESS_COLUMNS.items()}
@@ -159,7 +159,7 @@ class People:
             self._session.execute(update(Contact), changed)
         points = [row for person in self.everybody for row in self._points(person, now)]
         if points:
-            self._session.execute(insert(ContactPoint), points)
+            self._session.execute(insert(table_of(ContactPoint)), points)
 
     def _insert(self, people: list[Person], now: datetime) -> None:
         if not people:
@@ -170,8 +170,9 @@ class People:
             "updated_at": now,
             "erased_at": None,
         }
-        statement = insert(Contact).returning(Contact.id, sort_by_parameter_order=True)
-        ids = self._session.scalars(statement, [{**fixed, **_columns(person)} for person in people])
+        ids = insert_rows(
+            self._session, Contact, [{**fixed, **_columns(person)} for person in people]
+        )
         for person, row_id in zip(people, ids, strict=True):
             person.id = row_id
             person.is_changed = False

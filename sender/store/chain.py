@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from sender.store.audit import AuditEvent, AuditPayload, Chain
 from sender.store.consents import ConsentEvent, ConsentPayload
+from sender.store.portable import insert_rows
 from sender.store.suppressions import SuppressionEvent, SuppressionPayload
 
 NO_PAYLOAD = bytes(32)
@@ -88,7 +89,7 @@ def append(session: Session, ledger: Ledger, rows: Sequence[NewRow], now: dateti
         head = row_hash(head, columns, values)
         prepared.append({**values, "row_hash": head})
         salts.append(salt)
-    ids = _insert_rows(session, ledger, prepared)
+    ids = insert_rows(session, ledger.rows, prepared)
     _insert_payloads(session, ledger, rows, ids, salts)
     chain.head_hash, chain.head_seq = head, seq
     session.execute(update(Chain).where(Chain.id == chain.id).values(head_hash=head, head_seq=seq))
@@ -149,11 +150,6 @@ def _open_chain(session: Session, ledger: Ledger, now: datetime) -> Chain:
     }
     append(session, AUDIT_LEDGER, [NewRow(opening)], now)
     return chain
-
-
-def _insert_rows(session: Session, ledger: Ledger, rows: list[dict[str, Any]]) -> list[int]:
-    statement = insert(ledger.rows).returning(ledger.rows.id, sort_by_parameter_order=True)
-    return list(session.scalars(statement, rows))
 
 
 def _insert_payloads(
