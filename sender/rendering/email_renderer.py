@@ -172,7 +172,9 @@ class EmailRenderer:
         if certificate.has_brace or _have_brace(values):
             check_html(prepare(html), Wanted(self._profile, opt_out_url, source))
         if templates.text is None:
-            return html, certificate.text.fill(values, opt_out_url, source or "")
+            text = certificate.text.fill(values, opt_out_url, source or "")
+            refuse_braces(text)
+            return html, text
         return html, self._own_text(templates.text, variables, opt_out_url, source)
 
     def _own_text(

@@ -7,17 +7,10 @@ from sender.rendering.profile import Recipient, SenderProfile
 from sender.rendering.text import CampaignText
 from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, Literal, one_line
 
-ROOTS = frozenset(
-    {
-        "recipient",
-        "controller",
-        "campaign",
-        "values",
-        "sender_name",
-        "opt_out_url",
-        "third_party_source",
-    }  # fmt: skip
-)
+ROOTS = frozenset({
+    "recipient", "controller", "campaign", "values", "sender_name", "opt_out_url",
+    "third_party_source",
+})  # fmt: skip
 CONTROLLER_FIELDS = frozenset({
     "name", "kind", "needs_imprint", "postal_address", "contact_email", "contact_phone", "website",
     "privacy_notice_url", "promoter_name", "promoter_address", "on_behalf_of",

@@ -5,8 +5,10 @@
 from dataclasses import replace
 
 import pytest
+from css_inline import CSSInliner
 
 from sender.errors import TemplateError
+from sender.rendering import markup
 from sender.rendering.refusal import MessageRefused
 from sender.vocabulary import Reason
 from tests.unit.rendering_samples import CHARITY, NAMED, PARTY, email_renderer, person, sms_renderer
@@ -72,6 +74,8 @@ HIDDEN = {
     ),
     "print": sheet("@media print{.f p{visibility:hidden}}"),
     "hover": sheet(".f:hover{display:none}"),
+    "the first of two declarations wins": styled("display:none !important;display:block"),
+    "two sizes": styled("font-size:0;font-size:14px"),
     "two colours, browsers differ": styled("color:#000;color:#fff"),
 }
 DROPPED = {
@@ -98,6 +102,7 @@ DROPPED = {
     "link that does not say so": f'{WHO}<a href="{{{{ opt_out_url }}}}">A great offer</a>',
     "url as text only": f"{WHO}<p>Unsubscribe: {{{{ opt_out_url }}}}</p>",
     "split by hidden letters": f'<p>Friends of<span style="font-size:12px">x</span> Owls</p><p>{WHERE}</p>{OUT}',
+    "part of another name": f"<p>Friends of Owlsworth, {WHERE}</p>{OUT}",
     "empty loop": "{% for x in [] %}" + FOOT + "{% endfor %}",
 }
 COUNTERFEIT = {
@@ -184,6 +189,36 @@ def test_hidden_ones_are_recognised_as_hidden(attempt: str) -> None:
     assert refusal.value.code in {"identity-hidden", "opt-out-hidden"}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"<p><table><h1>x</h1></table>{FOOT}",
+        f'{FOOT}<a href="https://a.org/1"><h1><table>x<a href="https://a.org/2"><b>',
+        f"{FOOT}<tr><p><table>x<pre>",
+    ],
+)
+def test_what_browsers_would_mend_is_mended_before_it_is_checked(source: str) -> None:
+    sent = email_renderer(source).render(person()).html
+    browser = CSSInliner(inline_style_tags=False, keep_style_tags=True)
+    assert browser.inline(sent) == sent
+    assert browser.inline(source) != browser.inline(browser.inline(source))
+
+
+def test_what_does_not_settle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unsettled:
+        """Reads the same HTML in another way each time."""
+
+        rounds = 0
+
+        def inline(self, html: str) -> str:
+            self.rounds += 1
+            return html + "<br>" * self.rounds
+
+    monkeypatch.setattr(markup, "_NORMALISER", Unsettled())
+    with pytest.raises(MessageRefused, match="different ways"):
+        markup.prepare("<p>x</p>")
+
+
 LAYOUT_ATTEMPTS = {
     "closes the tables and hides what follows": "</td></tr></table></td></tr></table>"
     '<div style="display:none"><table><tr><td><table><tr><td>',
@@ -212,6 +247,8 @@ BEHIND_A_VALUE = {
     "elif": "{% if recipient.a is defined %}x{% elif recipient.ward | default('') == 'Hyde' %}<!--{% endif %}"
     + FOOT,
     "nested": "{% if recipient.a | default('') %}{% if recipient.ward | default('') == 'Hyde' %}<textarea>{% endif %}{% endif %}"
+    + FOOT,
+    "nested in an elif": "{% if recipient.a | default('') %}x{% elif recipient.ward | default('') %}{% if recipient.wards | default([]) %}<textarea>{% endif %}{% endif %}"
     + FOOT,
     "loop": "{% for w in recipient.wards | default([]) %}<div hidden>{% endfor %}" + FOOT,
 }

@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 
 from sender.errors import TemplateError
+from sender.rendering import visibility
 from sender.rendering.email_renderer import EmailRenderer
+from sender.rendering.markup import prepare
 from sender.rendering.message import hash_parts
 from sender.rendering.profile import EmailIdentity, JsonValue
 from sender.rendering.refusal import MessageRefused, Rule
@@ -58,6 +60,36 @@ def test_a_first_message_without_the_source_is_refused() -> None:
     with pytest.raises(MessageRefused) as refusal:
         email_renderer(FOOT).render(person(source="Otley Bird Fair"))
     assert refusal.value.code == "source-missing"
+
+
+def test_an_own_text_part_says_the_source_as_well() -> None:
+    source = (
+        "{% if third_party_source is defined %}<p>From {{ third_party_source }}. "
+        '<a href="{{ controller.privacy_notice_url }}">Privacy notice</a></p>{% endif %}'
+    )
+    plain = "{% if third_party_source is defined %}From {{ third_party_source }}.{% endif %}\n\n"
+    notice = "{{ controller.privacy_notice_url }}\n\n"
+    recipient = person(source="Otley Bird Fair")
+    for lacking in (TEXT_FOOT, plain + TEXT_FOOT, notice + TEXT_FOOT):
+        with pytest.raises(MessageRefused) as refusal:
+            email_renderer(source + FOOT, text=lacking).render(recipient)
+        assert refusal.value.rule is Rule.TEXT_SOURCE
+    said = email_renderer(source + FOOT, text=plain + notice + TEXT_FOOT).render(recipient)
+    assert "From Otley Bird Fair." in said.text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_all_text_of_the_samples_keeps_wcag_aa(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visibility, "LOWEST_CONTRAST", 4.5)
+    monkeypatch.setattr(visibility, "NARROWEST_PX", 30.0)
+    text = replace(email_text("", layout=True), html=template(name))
+    renderer = EmailRenderer(text, PARTY, IDENTITY, list_id="news.leeds-north.org")
+    views = prepare(renderer.render(person()).html).views
+    assert len(views) == 8
+    for view in views:
+        runs = list(visibility.text_runs(view.tree, dark_canvas=view.dark_canvas))
+        unseen = [run.text for run in runs if run.text.strip() and not run.seen]
+        assert len(unseen) == 1  # the preview line
 
 
 def test_headers_are_what_mail_programs_need() -> None:
@@ -179,6 +211,7 @@ def test_a_text_part_without_the_imprint_is_refused() -> None:
         ("{{ recipient.flag }}", {"flag": True}, Rule.VALUE_NOT_TEXT),
         ("{{ recipient.bio }}", {"bio": "x" * 2001}, Rule.VALUE_TOO_LONG),
         ("{{ recipient.age + 'x' }}", {"age": 1}, Rule.RENDER_FAILED),
+        ("{{ recipient.bio + recipient.bio }}", {"bio": "x"}, Rule.RENDER_FAILED),
         ("{{ recipient.a.b }}", {"a": "text"}, Rule.UNDEFINED),
         ("{{ recipient.first_name.upper }}", {"first_name": "x"}, Rule.UNDEFINED),
         ("{{ recipient.__class__ }}", {"first_name": "x"}, Rule.UNDEFINED),
@@ -249,9 +282,10 @@ def test_the_hash_covers_every_part() -> None:
         email_renderer(FOOT, text=TEXT_FOOT).render(person()),
         email_renderer(FOOT).render(replace(person(), address="other@mail.org")),
         email_renderer(FOOT).render(replace(person(), opt_out_url=OPT_OUT_URL[:-1] + "0")),
+        EmailRenderer(email_text(FOOT), CHARITY, IDENTITY, list_id="other.org").render(person()),
     ]
     hashes = {base.message_hash, *(other.message_hash for other in others)}
-    assert len(hashes) == 6
+    assert len(hashes) == 7
     assert email_renderer(FOOT).render(person()).message_hash == base.message_hash
 
 
