@@ -1,4 +1,5 @@
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -211,14 +212,14 @@ def test_every_entry_status_means_what_the_table_says(
     fake: SesFake, open_ses: Open, status: str
 ) -> None:
     meaning = ENTRY_STATUSES[status].meaning
-    fake.entry_failures = {2: (status, "")}
+    fake.entry_failures = {1: (status, "")}
 
     outcome = open_ses().send([email(1), email(2), email(3)], NEVER)
 
-    assert kinds(outcome.results) == [Accepted, RESULT_OF[meaning], Accepted]
+    assert kinds(outcome.results) == [RESULT_OF[meaning], Accepted, Accepted]
     action = outcome.directive.action if outcome.directive else None
     assert action == ACTION_OF.get(meaning)
-    assert fake.delivery_ids == [1, 3]
+    assert fake.delivery_ids == [2, 3]
 
 
 @pytest.mark.parametrize("code", sorted(CALL_ERRORS))
@@ -612,3 +613,13 @@ def test_no_address_and_no_text_is_in_any_code_or_detail(fake: SesFake, open_ses
     outcomes = [open_ses().send([email(1)], NEVER), open_ses().send([email(2), email(3)], NEVER)]
 
     assert "person1" not in json.dumps([repr(outcome) for outcome in outcomes])
+
+
+def test_nothing_personal_is_logged(open_ses: Open, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        open_ses().send([email(1, html="<p>Secret text</p>"), email(2)], NEVER)
+        open_ses(endpoint_url="http://host.invalid").send([email(1)], NEVER)
+
+    assert "person1" not in caplog.text
+    assert "Secret" not in caplog.text
+    assert "EXAMPLE" not in caplog.text

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,17 @@ def test_every_row_names_its_source_and_what_to_do(row: Outcome) -> None:
     if row.meaning in {Meaning.DEFERRED, Meaning.DEFER_RUN, Meaning.SLOW_DOWN}:
         assert row.delay > timedelta(0)
     assert row.block is None or row.meaning is Meaning.REJECTED
+
+
+def test_the_documentation_names_every_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+    spelt_as_in_the_sdk = ses.ENTRY_STATUSES.keys() - {
+        "CONFIGURATION_SET_DOES_NOT_EXIST",
+        "TEMPLATE_DOES_NOT_EXIST",
+        "INVALID_PARAMETER_VALUE",
+    }
+    codes = [*spelt_as_in_the_sdk, *map(str, twilio.CODES), *map(str, smtp.CODES)]
+    assert [code for code in codes if code not in page] == []
 
 
 @pytest.mark.parametrize("meaning", list(Meaning))
