@@ -144,12 +144,18 @@ ENTRY_STATUSES = {
 }
 """Both spellings where the SDK's model and its documentation differ. `SUCCESS` is no failure."""
 
-_DECIDED_BY_TEXT = {"MESSAGE_REJECTED", "FAILED", "ThrottlingException", "Throttling"} | {
-    "MessageRejected",
-    "TooManyRequestsException",
-    "LimitExceededException",
-    "BadRequestException",
-}
+_DECIDED_BY_TEXT = frozenset(
+    {
+        "BadRequestException",
+        "FAILED",
+        "LimitExceededException",
+        "MESSAGE_REJECTED",
+        "MessageRejected",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 
 
 def call_outcome(code: str, text: str, http_status: int) -> Outcome:
