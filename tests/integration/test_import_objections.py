@@ -15,7 +15,7 @@ from sender.consent.person import load_person
 from sender.consent.policy import decide
 from sender.consent.scopes import load_scope
 from sender.contacts.addresses import ensure_address_ids
-from sender.store.consents import ConsentState
+from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.engine import open_store
@@ -255,6 +255,10 @@ def test_no_import_lifts_a_no_that_stood_before_it(
         lines = [_line(row, example) for row in file]
         content = f"external_ref,email,mobile,attr.n:number,opt_out,opt_out_at,{CONSENT}\n"
         world.bring_in(content + "\n".join(lines) + "\n")
+        recorded = _events(world)
+        again = world.bring_in(content + "\n".join(lines) + "\n")
+        assert _events(world) == recorded
+        assert again.counts.opt_outs_recorded + again.counts.consents_recorded == 0
         after = {
             (one, purpose): reason(world, one, purpose) for one in addresses for purpose in PURPOSES
         }
@@ -270,6 +274,11 @@ def test_no_import_lifts_a_no_that_stood_before_it(
         )
         blocked = select(Block.address_id).where(Block.cause == BlockCause.OBJECTION)
         assert set(session.scalars(objected)) <= set(session.scalars(blocked))
+
+
+def _events(world: World) -> int:
+    tables = (ConsentEvent, SuppressionEvent)
+    return sum(len(world.all(select(table.id))) for table in tables)
 
 
 def _pairs(addresses: list[str]) -> list[str]:
