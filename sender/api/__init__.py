@@ -1,1 +1,59 @@
-"""."""
+"""The Python API for scripts: what the commands do, typed.
+
+```python
+from sender.api import launch_campaign, load_campaign, open_context
+
+with open_context() as context:
+    report = launch_campaign(context, load_campaign(Path("spring.toml")))
+```
+
+Everything here raises `SenderError` and its kinds, which say what is wrong and what to do.
+"""
+
+from sender.api.campaigns import launch_campaign, resume_run
+from sender.campaigns.amend import Amendment, amend
+from sender.campaigns.check import CheckReport, check
+from sender.campaigns.definition import CampaignDefinition, load_campaign
+from sender.campaigns.explain import Explanation, explain
+from sender.campaigns.launch import Launch, prepare_launch, prepare_resume
+from sender.campaigns.plan import LaunchPlan
+from sender.campaigns.preview import Preview, preview
+from sender.campaigns.report import RunReport, report_run
+from sender.campaigns.test_send import send_test
+from sender.context import Context, open_context, set_up_database
+from sender.delivery.dispatch import Ending
+from sender.delivery.runs import cancel, pause
+from sender.errors import SenderError
+from sender.imports.contacts import import_contacts
+from sender.imports.opt_outs import import_opt_outs
+
+__all__ = [
+    "Amendment",
+    "CampaignDefinition",
+    "CheckReport",
+    "Context",
+    "Ending",
+    "Explanation",
+    "Launch",
+    "LaunchPlan",
+    "Preview",
+    "RunReport",
+    "SenderError",
+    "amend",
+    "cancel",
+    "check",
+    "explain",
+    "import_contacts",
+    "import_opt_outs",
+    "launch_campaign",
+    "load_campaign",
+    "open_context",
+    "pause",
+    "prepare_launch",
+    "prepare_resume",
+    "preview",
+    "report_run",
+    "resume_run",
+    "send_test",
+    "set_up_database",
+]

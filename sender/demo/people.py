@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -38,6 +39,7 @@ class _Maker:
 
     random: Random
     now: datetime
+    numbers: Iterator[int] = field(default_factory=count)
 
     def person(self, prefix: str, number: int) -> Row:
         first, last = self._one_of(_FIRST_NAMES), self._one_of(_LAST_NAMES)
@@ -178,7 +180,7 @@ def _national(maker: _Maker, number: int) -> Row:
     row = maker.person("N", number) | {"email": f"n{number:05d}@example.org"}
     row |= maker.pick(_NATIONAL)(maker, row)
     if "mobile" in row:
-        row["mobile"] += f"{number % 1000:03d}"
+        row["mobile"] += f"{next(maker.numbers):03d}"
     return row
 
 
