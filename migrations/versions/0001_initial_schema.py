@@ -1,4 +1,4 @@
-"""initial schema.
+"""initial schema, with the guards over its history.
 
 Revision: 0001
 Follows:
@@ -7,10 +7,40 @@ Follows:
 import sqlalchemy as sa
 from alembic import op
 
+from sender.store.append_only import guard, unguard
+
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+# As guarded at this revision; a later revision guards the tables that it adds.
+APPEND_ONLY = (
+    "consent_event",
+    "suppression_event",
+    "audit_event",
+    "controller_version",
+    "controller_freeze",
+    "opt_out_declaration",
+    "freshness_policy",
+    "notice",
+    "campaign_version",
+    "delivery_reliance",
+    "hash_key",
+)
+NEVER_DELETED = (
+    "address",
+    "campaign",
+    "chain",
+    "controller",
+    "delivery",
+    "import_batch",
+    "provider_account",
+    "purpose",
+    "run",
+    "run_body",
+    "sender_identity",
+)
 
 
 def upgrade() -> None:
@@ -970,8 +1000,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_suppression_payload")),
     )
 
+    for statement in guard(
+        op.get_context().dialect.name, append_only=APPEND_ONLY, never_deleted=NEVER_DELETED
+    ):
+        op.execute(statement)
+
 
 def downgrade() -> None:
+    for statement in unguard(op.get_context().dialect.name, APPEND_ONLY + NEVER_DELETED):
+        op.execute(statement)
     op.drop_table("suppression_payload")
     op.drop_table("block")
     with op.batch_alter_table("suppression_event", schema=None) as batch_op:

@@ -3,6 +3,10 @@
 SQLite's `REPLACE` deletes rows without firing delete triggers unless a connection turned
 `recursive_triggers` on, and PostgreSQL's `TRUNCATE` fires no row triggers. Both are guarded here:
 the first by refusing inserts over an existing key, the second by a statement trigger.
+Out of reach: whoever may drop a trigger or is PostgreSQL's superuser (the hash chains tell), and, for
+the rows that stay but may change, a `REPLACE` by another key than the primary one from a foreign
+SQLite connection that left `recursive_triggers` off.
+
 Alembic's batch mode on SQLite rebuilds a table without its triggers: a migration that alters one of
 these tables must call `guard` again. `tests/integration/test_append_only.py` tries every forbidden
 write at every revision.
@@ -120,10 +124,12 @@ _SQLITE_KEYS = {
     ),
     "hash_key": "id = NEW.id OR fingerprint = NEW.fingerprint",
     "delivery_reliance": (
-        "delivery_id = NEW.delivery_id AND controller_id = NEW.controller_id"
-        " AND dispatched_at = NEW.dispatched_at"
+        "rowid = NEW.rowid OR (delivery_id = NEW.delivery_id"
+        " AND controller_id = NEW.controller_id AND dispatched_at = NEW.dispatched_at)"
     ),
-    "run_body": "run_id = NEW.run_id AND controller_id = NEW.controller_id",
+    "run_body": (
+        "rowid = NEW.rowid OR (run_id = NEW.run_id AND controller_id = NEW.controller_id)"
+    ),
     "controller": "id = NEW.id OR slug = NEW.slug",
     "provider_account": "id = NEW.id OR name = NEW.name",
 }

@@ -1,0 +1,57 @@
+"""At least one row in every table whose history is guarded."""
+
+from sqlalchemy.orm import Session
+
+from sender.store import audit_trail
+from sender.store.campaigns import Run
+from sender.store.deliveries import DeliveryReliance
+from sender.store.keys import register_key
+from tests.support.factory import (
+    HASHER,
+    NOW,
+    OPERATOR,
+    add_batch,
+    add_body,
+    add_campaign,
+    add_contact,
+    add_declaration,
+    add_delivery,
+    add_freeze,
+    add_freshness,
+    add_point,
+    add_run,
+    block,
+    establish,
+    record_consent,
+)
+
+
+def fill(session: Session) -> Run:
+    """Write two of most rows, so that one can be mistaken for the other; return a run."""
+    register_key(session, HASHER, NOW)
+    party, candidate = establish(session, "party"), establish(session, "candidate")
+    for body in (party, candidate):
+        add_freeze(session, body.controller, NOW)
+        add_freshness(session, body.controller, warn_months=6, hold_months=12)
+        add_declaration(session, body.controller)
+        add_batch(session, body.controller)
+    campaign, version = add_campaign(session, party.controller)
+    run = add_run(session, party, version)
+    add_run(session, party, version)
+    add_body(session, run, candidate)
+    for _ in range(2):
+        point = add_point(session, add_contact(session, party.controller))
+        event_id = record_consent(session, party, point.address_id, evidence={"ip": "192.0.2.1"})
+        delivery = add_delivery(session, run, point)
+        reliance = DeliveryReliance(
+            delivery_id=delivery.id,
+            controller_id=candidate.id,
+            dispatched_at=NOW,
+            consent_event_id=event_id,
+        )
+        session.add(reliance)
+        block(session, point.address_id)
+        details = {"campaign": campaign.name}
+        audit_trail.record(session, now=NOW, operator=OPERATOR, action="test.fill", details=details)
+    session.flush()
+    return run
