@@ -1,6 +1,7 @@
 """Import of contacts: who is brought in, merged, refused; nothing is lost or repeated."""
 
 import csv
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -488,3 +489,27 @@ def test_wrong_key_brings_in_nothing(world: World) -> None:
             path=world.write("people.csv", "email\njo@example.org\n"),
             operator="tester",
         )
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_memory_does_not_grow_with_the_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS_A_CHUNK", 200)
+
+    def peak(people: int) -> int:
+        rows = "".join(f"{people}-{number}@example.org,Jo\n" for number in range(people))
+        path = world.write("many.csv", "email,first_name\n" + rows)
+        tracemalloc.start()
+        import_contacts(
+            world.store,
+            HASHER,
+            world.clock,
+            controller_slug="acton",
+            path=path,
+            operator="tester",
+        )
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(200)  # fills caches
+    assert peak(2_000) < 2 * peak(400)

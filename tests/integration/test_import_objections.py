@@ -240,7 +240,7 @@ rows = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(files=st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_no_import_lifts_a_no_that_stood_before_it(
     world: World, files: list[list[dict[str, object]]]
