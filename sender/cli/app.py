@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     as_json = "--json" in arguments
     try:
-        return int(app(list(arguments), prog_name="sender", standalone_mode=False) or 0)
+        code = int(app(list(arguments), prog_name="sender", standalone_mode=False) or 0)
     except SenderError as error:
         _report(_described(error), str(error), as_json=as_json)
         return error.exit_code
@@ -70,14 +70,16 @@ def run(arguments: Sequence[str]) -> int:
         _report({"type": "usage", "problem": text}, _usage(error, text), as_json=as_json)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _report({"type": "interrupted"}, "Interrupted.", as_json=as_json)
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # noqa: BLE001  # the last line of defence; see the docstring
         return _unforeseen(error, as_json=as_json)
+    if code == INTERRUPTED:
+        _report({"type": "interrupted"}, "Interrupted.", as_json=as_json)
+    return code
 
 
 def _unforeseen(error: Exception, *, as_json: bool) -> int:

@@ -1,11 +1,11 @@
 """Does the history hold: the chains of the ledgers, and the folds against the events they fold."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.orm import Session
 
 from sender.consent.fold import EventView, fold
@@ -109,10 +109,8 @@ def _folded_consents(session: Session) -> Iterator[Pair]:
         )
         .outerjoin(Notice, Notice.id == event.notice_id)
         .order_by(*key, event.id)
-        .execution_options(yield_per=ROWS_AT_ONCE)
     )  # fmt: skip
-    rows: Iterable[Row[Any]] = session.execute(query)
-    for subject, events in groupby(rows, _subject):
+    for subject, events in groupby(_streamed(session, query), _subject):
         view = fold(_event(row) for row in events)
         assert view is not None
         yield (
@@ -146,10 +144,8 @@ def _kept_consents(session: Session) -> Iterator[Pair]:
             state.flaw, state.notice_shown_from,
         )
         .order_by(*key)
-        .execution_options(yield_per=ROWS_AT_ONCE)
     )  # fmt: skip
-    rows: Iterable[Row[Any]] = session.execute(query)
-    for row in rows:
+    for row in _streamed(session, query):
         yield _subject(row), tuple(row[3:])
 
 
@@ -159,36 +155,40 @@ BlockKey = tuple[int, int, str, int, int]
 
 def _folded_blocks(session: Session) -> Iterator[Pair]:
     event = SuppressionEvent
-    query = (
-        select(event).order_by(event.address_id, event.id).execution_options(yield_per=ROWS_AT_ONCE)
-    )
-    for _, events in groupby(session.scalars(query), lambda one: one.address_id):
+    query = select(
+        event.address_id, event.controller_id, event.channel, event.purpose_id, event.cause,
+        event.id, event.occurred_at, event.act,
+    ).order_by(event.address_id, event.id)  # fmt: skip
+    for _, events in groupby(_streamed(session, query), _address):
         in_force: dict[BlockKey, Any] = {}
-        for one in events:
-            if one.act is SuppressionAct.SET:
-                in_force.setdefault(_block_key(one), (one.id, one.occurred_at))
+        for row in events:
+            event_id, occurred_at, act = tuple(row)[5:]
+            if act is SuppressionAct.SET:
+                in_force.setdefault(_block_key(row), (event_id, occurred_at))
             else:
-                in_force.pop(_block_key(one), None)
-            session.expunge(one)
+                in_force.pop(_block_key(row), None)
         yield from sorted(in_force.items())
 
 
-def _block_key(one: SuppressionEvent) -> BlockKey:
-    return (
-        one.address_id,
-        one.controller_id or EVERY,
-        one.channel,
-        one.purpose_id or EVERY,
-        int(one.cause),
-    )
-
-
 def _kept_blocks(session: Session) -> Iterator[Pair]:
-    query = select(Block).order_by(Block.address_id).execution_options(yield_per=ROWS_AT_ONCE)
-    for _, blocks in groupby(session.scalars(query), lambda one: one.address_id):
-        pairs = []
-        for one in blocks:
-            key = (one.address_id, one.controller_id, one.channel, one.purpose_id, int(one.cause))
-            pairs.append((key, (one.event_id, one.set_at)))
-            session.expunge(one)
-        yield from sorted(pairs)
+    query = select(
+        Block.address_id, Block.controller_id, Block.channel, Block.purpose_id, Block.cause,
+        Block.event_id, Block.set_at,
+    ).order_by(Block.address_id)  # fmt: skip
+    for _, blocks in groupby(_streamed(session, query), _address):
+        yield from sorted((_block_key(row), tuple(row)[5:]) for row in blocks)
+
+
+def _address(row: Row[Any]) -> int:
+    return int(row[0])
+
+
+def _block_key(row: Row[Any]) -> BlockKey:
+    address_id, controller_id, channel, purpose_id, cause = tuple(row)[:5]
+    return (address_id, controller_id or EVERY, channel, purpose_id or EVERY, int(cause))
+
+
+def _streamed(session: Session, query: Executable) -> Iterator[Row[Any]]:
+    # Whoever finds a difference stops early: the server's cursor must not stay open.
+    with session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as result:
+        yield from result

@@ -165,7 +165,7 @@ class ControllerFile(Table):
         kind = info.data.get("kind")
         if value is None and kind is not None and kind.needs_imprint:
             raise refused(
-                f"is missing: a {kind} must name its promoter.",
+                f"is missing: e-mail of the kind {kind} must name its promoter.",
                 "Add [imprint] with promoter_name and promoter_address.",
             )
         return value

@@ -192,7 +192,7 @@ class _Writer:
             elif row.provider is not entry.provider:
                 raise self._refused(
                     ("account", place, "provider"),
-                    f"account {entry.name} is a {row.provider} account already.",
+                    f"account {entry.name} is there already, with the provider {row.provider}.",
                     "Give this one another name.",
                 )
             elif row.options != entry.stored():

@@ -197,9 +197,11 @@ def _stream(
         .order_by(rows.c.seq)
         .execution_options(yield_per=5_000)
     )
-    for row in session.execute(query).mappings():
-        salt = row["_salt"]
-        yield dict(row), None if salt is None else (salt, row["_payload"])
+    # Whoever finds a break stops early: the server's cursor must not stay open.
+    with session.execute(query) as result:
+        for row in result.mappings():
+            salt = row["_salt"]
+            yield dict(row), None if salt is None else (salt, row["_payload"])
 
 
 def _canonical(values: Mapping[str, Any]) -> bytes:
