@@ -30,7 +30,7 @@ def launch_campaign(
 
     Raises:
         RefusedError: the plan was not approved, or the rules forbid the launch.
-        CampaignFileErrors: the file, or something it names, is wrong.
+        FileErrors: the file, or something it names, is wrong.
         ProviderError: the provider account cannot send.
     """
     return _carry_out(context, prepare_launch(context, definition, new_run=new_run), approve)

@@ -51,7 +51,7 @@ def amend(context: Context, run_id: int, definition: CampaignDefinition) -> Amen
 
     Raises:
         RefusedError: the run is not paused.
-        CampaignFileErrors: the file changes more than text, or its templates are wrong.
+        FileErrors: the file changes more than text, or its templates are wrong.
     """
     now = context.clock.now()
     with context.store.write() as session:

@@ -55,7 +55,7 @@ def check(context: Context, definition: CampaignDefinition, *, links: bool = Fal
     """Check names, filter, templates for every shape of recipient, and fixed links if asked.
 
     Raises:
-        CampaignFileErrors: the file names something that is not there, or a limit cannot be meant.
+        FileErrors: the file names something that is not there, or a limit cannot be meant.
         TemplateError: a template does not parse.
     """
     now = context.clock.now()

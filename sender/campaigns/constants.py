@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any, Final
 
 from sender.campaigns.sections import Section, describe
-from sender.campaigns.toml_lines import TomlKey
+from sender.toml.lines import TomlKey
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PEOPLE_READ: Final = 'Write dates and times as people should read them: "Thursday 7 May".'

@@ -25,9 +25,9 @@ from sender.campaigns.schedule import (
     parse_window,
 )
 from sender.campaigns.sections import SLUG_RULE, Section, is_slug
-from sender.campaigns.toml_source import CampaignFileErrors, TomlSource
 from sender.errors import FileError
 from sender.resources import resource_folder
+from sender.toml.source import FileErrors, TomlSource
 from sender.vocabulary import CampaignKind, Channel, OptOutStyle
 
 DEFAULT_LAYOUT: Final = "standard"
@@ -102,13 +102,13 @@ def load_campaign(path: Path, *, layouts: Path | None = None) -> CampaignDefinit
         layouts: where the shipped layouts lie; None: in this installation.
 
     Raises:
-        CampaignFileErrors: everything that is wrong, each with file, line, key and remedy.
+        FileErrors: everything that is wrong, each with file, line, key and remedy.
     """
     try:
         text = read_text(path, path.name)
     except FileTrouble as trouble:
         error = FileError(trouble.problem, path=path, remedy=trouble.remedy)
-        raise CampaignFileErrors([error]) from None
+        raise FileErrors([error]) from None
     shipped = resource_folder("templates") / "layouts" if layouts is None else layouts
     return _parse(text, FolderFiles(path.parent, shipped), path)
 
@@ -122,7 +122,7 @@ def parse_campaign(toml_text: str, files: Mapping[str, str], path: Path) -> Camp
         path: the campaign file, for messages.
 
     Raises:
-        CampaignFileErrors: everything that is wrong, each with file, line, key and remedy.
+        FileErrors: everything that is wrong, each with file, line, key and remedy.
     """
     return _parse(toml_text, PinnedFiles(files), path)
 

@@ -43,7 +43,7 @@ def explain(
 
     Raises:
         AddressRefused: it is no address of the campaign's channel.
-        CampaignFileErrors: the file names something that is not there.
+        FileErrors: the file names something that is not there.
     """
     address = normalise(definition.channel, raw_address)
     now = context.clock.now()

@@ -133,7 +133,7 @@ def prepare_launch(
         new_run: open another run of a finished campaign, leaving out people already sent.
 
     Raises:
-        CampaignFileErrors: the file names something that is not there, or a template is wrong.
+        FileErrors: the file names something that is not there, or a template is wrong.
         RefusedError: a limit would be exceeded, opt-outs of the old system were not accounted
             for, or the campaign was sent already.
         ProviderError: the account cannot send.

@@ -44,7 +44,7 @@ def preview(
         RefusedError: the person may not be written to, or nobody may: a preview would use their
             details for marketing all the same (guidance ¶72); or the audience comes from elsewhere,
             which only a launch reads.
-        CampaignFileErrors: the file names something that is not there.
+        FileErrors: the file names something that is not there.
         MessageRefused: the message breaks a rule.
     """
     if definition.audience.source is not None:

@@ -10,11 +10,11 @@ from sender.campaigns.message import CampaignRenderer
 from sender.campaigns.plan import LaunchPlan
 from sender.campaigns.resolve import ResolvedBody, ResolvedCampaign, file_error
 from sender.campaigns.shapes import audience_shapes
-from sender.campaigns.toml_source import CampaignFileErrors
 from sender.consent.scopes import load_scope
 from sender.delivery.audience import Audience
 from sender.errors import RefusedError
 from sender.store.controllers import OptOutDeclaration
+from sender.toml.source import FileErrors
 
 
 def require_declarations(session: Session, campaign: ResolvedCampaign) -> None:
@@ -50,7 +50,7 @@ def require_stricter(session: Session, campaign: ResolvedCampaign, now: datetime
     """Require that the file's own freshness limit is stricter than the policy.
 
     Raises:
-        CampaignFileErrors: it is not.
+        FileErrors: it is not.
     """
     months = campaign.definition.fresh_within_months
     if months is None:
@@ -76,7 +76,7 @@ def require_unexpired(definition: CampaignDefinition, now: datetime) -> None:
     """Require that the campaign may still go out.
 
     Raises:
-        CampaignFileErrors: `expires_at` has passed.
+        FileErrors: `expires_at` has passed.
     """
     if definition.expires_at is not None and definition.expires_at <= now:
         raise file_error(definition, ("expires_at",), "has passed.", "Nothing would be sent.")
@@ -88,18 +88,18 @@ def require_sound_templates(
     """Require that the templates work for every shape of recipient in the audience.
 
     Raises:
-        CampaignFileErrors: with every template error, by file and line.
+        FileErrors: with every template error, by file and line.
     """
     report = renderer.check(audience_shapes(session, audience))
     if report.errors:
-        raise CampaignFileErrors(report.errors)
+        raise FileErrors(report.errors)
 
 
 def require_within_limits(definition: CampaignDefinition, plan: LaunchPlan) -> None:
     """Require that the plan stays within the limits that the file sets.
 
     Raises:
-        CampaignFileErrors: `max_recipients` or `expires_at` would be exceeded.
+        FileErrors: `max_recipients` or `expires_at` would be exceeded.
         RefusedError: messages cannot be made, or are too long.
     """
     if plan.recipients > definition.max_recipients:

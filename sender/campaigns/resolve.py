@@ -8,8 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
-from sender.campaigns.toml_lines import TomlKey
-from sender.campaigns.toml_source import CampaignFileErrors, TomlSource
 from sender.contacts.filter import nearest
 from sender.store.consents import Purpose
 from sender.store.controllers import (
@@ -18,6 +16,8 @@ from sender.store.controllers import (
     ProviderAccount,
     SenderIdentity,
 )
+from sender.toml.lines import TomlKey
+from sender.toml.source import FileErrors, TomlSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def resolve(session: Session, definition: CampaignDefinition) -> ResolvedCampaig
     """Find the controller, purpose, bodies, identity and account.
 
     Raises:
-        CampaignFileErrors: everything that was not found, with file, line, key and remedy.
+        FileErrors: everything that was not found, with file, line, key and remedy.
     """
     finder = _Finder(session, definition)
     own = finder.body(definition.controller, ("controller",))
@@ -151,12 +151,12 @@ def _did_you_mean(name: str, known: Collection[str]) -> str:
 
 def file_error(
     definition: CampaignDefinition, key: TomlKey, problem: str, remedy: str = ""
-) -> CampaignFileErrors:
+) -> FileErrors:
     """Return the refusal of what stands at `key` of a campaign file, with its line."""
     source = TomlSource(definition.files.text, Path(definition.files.name))
     source.refuse(key, problem, remedy)
     try:
         source.raise_if_refused()
-    except CampaignFileErrors as error:
+    except FileErrors as error:
         return error
     raise AssertionError("a refusal was recorded")

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 from unicodedata import category
 
 from sender.campaigns.files import FileLookup, FileTrouble, SourceText, flaw_of_name
-from sender.campaigns.toml_lines import TomlKey
-from sender.campaigns.toml_source import TomlSource
 from sender.contacts.filter_literals import did_you_mean
+from sender.toml.lines import TomlKey
+from sender.toml.source import TomlSource
 
 Word = TypeVar("Word", bound=StrEnum)
 

@@ -7,7 +7,7 @@ import pytest
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.definition import parse_campaign
 from sender.campaigns.files import SourceText
-from sender.campaigns.toml_source import CampaignFileErrors
+from sender.toml.source import FileErrors
 
 FILES = {"poll.txt": "Vote", "people.sql": "SELECT email FROM people"}
 SMS = """\
@@ -74,7 +74,7 @@ def test_no_column_is_different_from_every_column() -> None:
     ],
 )
 def test_what_cannot_be_meant(text: str, line: int, key: str, words: str) -> None:
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         _source(text)
     errors = [error for error in caught.value.errors if error.key == key]
     assert [error.line for error in errors][:1] == [line]
@@ -82,7 +82,7 @@ def test_what_cannot_be_meant(text: str, line: int, key: str, words: str) -> Non
 
 
 def test_a_url_in_the_file_is_refused_without_repeating_it() -> None:
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         _source(QUERY + ADDRESS + 'url_env = "postgresql://crm:hunter2@db/crm"')
     assert "hunter2" not in str(caught.value)
     assert "keep it in the environment" in str(caught.value)

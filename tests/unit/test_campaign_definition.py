@@ -13,9 +13,9 @@ from sender.campaigns.audience import Audience
 from sender.campaigns.definition import CampaignDefinition, load_campaign, parse_campaign
 from sender.campaigns.files import CampaignFiles, flaw_of_name
 from sender.campaigns.schedule import Bounds, Recurring, SendingWindow
-from sender.campaigns.toml_source import CampaignFileErrors
 from sender.contacts.filter import Attribute, OneOf
 from sender.errors import FileError
+from sender.toml.source import FileErrors
 from sender.vocabulary import CampaignKind, Channel, OptOutStyle
 
 PATH = Path("campaigns/spring.toml")
@@ -51,7 +51,7 @@ def parse(text: str) -> CampaignDefinition:
 
 
 def errors_of(text: str) -> tuple[FileError, ...]:
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         parse(text)
     return caught.value.errors
 
@@ -230,7 +230,7 @@ def test_all_errors_are_reported_by_line_and_other_files_last() -> None:
     source = '[audience.source]\nurl_env = "CRM"\nquery = "bad.sql"\naddress = "email"\n'
     text = "nam = 1\n" + EMAIL.replace("10000", "0") + source
     files = {**FILES, "bad.sql": "SELECT 1;\nDELETE FROM people"}
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         parse_campaign(text, files, PATH)
     assert [(error.path.name, error.line) for error in caught.value.errors] == [
         ("spring.toml", 1),
@@ -276,7 +276,7 @@ def test_an_endless_file_is_refused() -> None:
 
 @given(st.text(max_size=80))
 def test_whatever_the_text_there_is_no_other_exception(text: str) -> None:
-    with pytest.raises(CampaignFileErrors):
+    with pytest.raises(FileErrors):
         parse(text)
 
 
@@ -311,7 +311,7 @@ def test_whatever_the_values_there_is_no_other_exception(
 def _errors_or_none(text: str) -> tuple[FileError, ...]:
     try:
         parse(text)
-    except CampaignFileErrors as caught:
+    except FileErrors as caught:
         return caught.errors
     return ()
 
@@ -399,7 +399,7 @@ def test_an_unreadable_campaign_file_is_named(tmp_path: Path, content: bytes | N
     path = tmp_path / "spring.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_campaign(path)
     assert str(path) in str(caught.value)
 
@@ -407,7 +407,7 @@ def test_an_unreadable_campaign_file_is_named(tmp_path: Path, content: bytes | N
 def test_an_unknown_layout_is_answered_with_those_that_ship(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     (folder / "spring.toml").write_text(EMAIL + 'layout = "fancy"')
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_campaign(folder / "spring.toml", layouts=tmp_path / "layouts")
     assert "There are: standard." in str(caught.value)
 
@@ -444,7 +444,7 @@ def _rewrite(folder: Path, old: str, new: str) -> None:
 
 
 def _only_problem(folder: Path) -> str:
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_campaign(folder / "spring.toml", layouts=folder.parent / "layouts")
     (error,) = caught.value.errors
     assert (error.line, error.key) == (6, "template")

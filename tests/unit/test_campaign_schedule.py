@@ -7,7 +7,7 @@ import pytest
 
 from sender.campaigns.definition import parse_campaign
 from sender.campaigns.schedule import Bounds, Once, Recurring, Relative, Schedule
-from sender.campaigns.toml_source import CampaignFileErrors
+from sender.toml.source import FileErrors
 
 SMS = """\
 name = "polling-day"
@@ -93,7 +93,7 @@ def test_schedules(text: str, schedule: Schedule) -> None:
     ],
 )
 def test_what_cannot_be_meant(text: str, line: int, key: str, words: str) -> None:
-    with pytest.raises(CampaignFileErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         _schedule(text)
     errors = [error for error in caught.value.errors if error.key == key]
     assert [error.line for error in errors] == [line]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sender.campaigns.toml_lines import TomlKey, key_lines
+from sender.toml.lines import TomlKey, key_lines
 
 
 def _keys(value: Any, key: TomlKey = ()) -> Iterator[TomlKey]:
