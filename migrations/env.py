@@ -40,8 +40,11 @@ def migrate_on(connection: Connection) -> None:
 def migrate_from_environment() -> None:
     """Serve the plain `alembic` command: the database is SENDER_DATABASE_URL."""
     store = open_store(os.environ.get("SENDER_DATABASE_URL", "sqlite:///sender.sqlite3"))
-    with store.engine.begin() as connection:
-        migrate_on(connection)
+    try:
+        with store.engine.begin() as connection:
+            migrate_on(connection)
+    finally:
+        store.close()
 
 
 given = context.config.attributes.get("connection")

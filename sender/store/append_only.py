@@ -3,9 +3,9 @@
 SQLite's `REPLACE` deletes rows without firing delete triggers unless a connection turned
 `recursive_triggers` on, and PostgreSQL's `TRUNCATE` fires no row triggers. Both are guarded here:
 the first by refusing inserts over an existing key, the second by a statement trigger.
-Out of reach: whoever may drop a trigger or is PostgreSQL's superuser (the hash chains tell), and, for
-the rows that stay but may change, a `REPLACE` by another key than the primary one from a foreign
-SQLite connection that left `recursive_triggers` off.
+Out of reach: whoever may drop a trigger or is PostgreSQL's superuser (the hash chains tell), and,
+for the rows that stay but may change, a `REPLACE` by another key than the primary one from a
+foreign SQLite connection that left `recursive_triggers` off.
 
 Alembic's batch mode on SQLite rebuilds a table without its triggers: a migration that alters one of
 these tables must call `guard` again. `tests/integration/test_append_only.py` tries every forbidden
