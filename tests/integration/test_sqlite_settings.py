@@ -119,8 +119,8 @@ def test_a_reader_neither_waits_nor_is_waited_for(counting: Store) -> None:
 def test_a_waiting_writer_gets_its_turn(counting: Store) -> None:
     waiting = threading.Thread(target=count_up, args=[counting])
     with counting.write() as session:
-        waiting.start()
         session.execute(update(RateLimit).values(arrival_at_seconds=100))
+        waiting.start()
     waiting.join(timeout=60)
     assert counted(counting) == 100 + WRITES
 
