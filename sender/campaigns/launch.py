@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from sqlalchemy.orm import Session
+
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.message import CampaignRenderer, make_renderer, opt_out_links
-from sender.campaigns.opening import abandon, find_or_open
+from sender.campaigns.opening import abandon, adopt, carry_on, find_or_open, require_resumable
 from sender.campaigns.pinning import read_pinned
 from sender.campaigns.plan import LaunchPlan, Planned, work_out
 from sender.campaigns.requirements import (
@@ -30,11 +32,12 @@ from sender.delivery.audience import Audience, ContactAudience, StagedAudience
 from sender.delivery.dispatch import Dispatcher, Ending, Progress
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
-from sender.delivery.runs import Counts, count, get_run, move, skip_pending
-from sender.delivery.source import stage_recipients
+from sender.delivery.recovery import live_dispatchers
+from sender.delivery.runs import SENDABLE, Counts, count, get_run, move, skip_pending
+from sender.delivery.source import count_staged, forget_recipients, stage_recipients
 from sender.errors import RefusedError, SettingsError
 from sender.providers.base import Provider
-from sender.store.campaigns import CampaignVersion
+from sender.store.campaigns import CampaignVersion, Run
 from sender.vocabulary import Reason, RunState
 
 
@@ -47,6 +50,7 @@ class Launch:
         campaign: the file with everything it names.
         run_id: its run.
         continues: whether the run was open before.
+        version_id: the text of the run that `renderer` renders.
         renderer: of the run's version.
         audience: whom the run is about.
         provider: opened and able to send.
@@ -57,6 +61,7 @@ class Launch:
     campaign: ResolvedCampaign
     run_id: int
     continues: bool
+    version_id: int
     renderer: CampaignRenderer
     audience: Audience
     provider: Provider
@@ -70,35 +75,58 @@ class Launch:
         """Say yes: everybody in the audience becomes a delivery, and the run is ready.
 
         Raises:
-            RefusedError: meanwhile more people may be written to than `max_recipients`.
+            RefusedError: meanwhile more people may be written to than `max_recipients`, the run
+                was cancelled or is being paused, or another launch is reading its audience anew.
         """
         self._confirmed = True
+        self._hold_audience()
         context = self.context
         for people in plan(context.store, context.clock, self.run_id, self.audience):
             on_planned(people)
-        now, who = context.clock.now(), context.operator
         with context.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
             counts = count(session, self.run_id)
-            most = self.campaign.definition.max_recipients
-            if run.state is RunState.PLANNING and counts.pending > most:
-                skip_pending(session, run.id, Reason.CANCELLED)
-                because = "more people than max_recipients"
-                move(session, run, RunState.CANCELLED, now=now, operator=who, because=because)
-            elif run.state is not RunState.RUNNING:
-                move(session, run, RunState.READY, now=now, operator=who)
+            self._make_ready(session, run, counts.pending)
         if run.state is RunState.CANCELLED:
             raise RefusedError(
-                f"{counts.pending:,} people may be written to by now; max_recipients is {most:,}.",
+                f"{counts.pending:,} people may be written to by now; max_recipients is "
+                f"{self.campaign.definition.max_recipients:,}.",
                 remedy="Nothing was sent. Raise max_recipients or narrow the audience.",
             )
         return counts
 
+    def _hold_audience(self) -> None:
+        """Let nobody read a staged audience anew from here on; it must be the one of the plan."""
+        if not isinstance(self.audience, StagedAudience):
+            return
+        with self.context.store.write() as session:
+            run = get_run(session, self.run_id, lock=True)
+            if run.plan_ends_at is not None:
+                return
+            if count_staged(session, run.id) != self.plan.recipients + self.plan.refused.total():
+                raise RefusedError(
+                    f"Another launch is reading the audience of run {run.id} anew.",
+                    remedy="Nothing was sent. Launch again when the other one is done.",
+                )
+            run.plan_ends_at = self.audience.last(session)
+
+    def _make_ready(self, session: Session, run: Run, pending: int) -> None:
+        now, who = self.context.clock.now(), self.context.operator
+        if run.state not in SENDABLE:
+            raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
+        if run.state is RunState.PLANNING and pending > self.campaign.definition.max_recipients:
+            skip_pending(session, run.id, Reason.CANCELLED)
+            because = "more people than max_recipients"
+            move(session, run, RunState.CANCELLED, now=now, operator=who, because=because)
+            return
+        if not live_dispatchers(session, run.id, now):
+            adopt(session, run, self.campaign)
+        if run.state is not RunState.RUNNING:
+            move(session, run, RunState.READY, now=now, operator=who)
+
     def dispatch(self) -> Ending:
         """Send until everybody is settled or the run is paused, stopped or interrupted."""
         context = self.context
-        with context.store.read() as session:
-            version_id = get_run(session, self.run_id).version_id
         dispatcher = Dispatcher(
             store=context.store,
             clock=context.clock,
@@ -106,7 +134,7 @@ class Launch:
             renderer=self.renderer,
             opt_out_url=opt_out_links(context.settings),
             run_id=self.run_id,
-            version_id=version_id,
+            version_id=self.version_id,
             operator=context.operator,
             pace=self.pace,
             remaining_today=self.remaining_today,
@@ -118,8 +146,7 @@ class Launch:
         """Let go of the provider; a run that nobody said yes to is cancelled."""
         self.provider.close()
         if not self._confirmed and not self.continues:
-            with self.context.store.write() as session:
-                abandon(session, self.context, self.run_id, "not confirmed")
+            _abandon(self.context, self.run_id, "not confirmed")
 
 
 def prepare_launch(
@@ -139,6 +166,18 @@ def prepare_launch(
         ProviderError: the account cannot send.
         SettingsError: the public address or token keys are missing.
     """
+
+    def find(session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
+        return find_or_open(session, context, campaign, new_run=new_run)
+
+    return _prepare(context, definition, find)
+
+
+def _prepare(
+    context: Context,
+    definition: CampaignDefinition,
+    find: Callable[[Session, ResolvedCampaign], tuple[int, bool]],
+) -> Launch:
     now = context.clock.now()
     links = opt_out_links(context.settings)
     require_unexpired(definition, now)
@@ -151,7 +190,8 @@ def prepare_launch(
     with _closed_on_failure(provider):
         capacity = usable_capacity(campaign.account, provider)
         with context.store.write() as session:
-            run_id, continues = find_or_open(session, context, campaign, new_run=new_run)
+            run_id, continues = find(session, campaign)
+            version_id = get_run(session, run_id).version_id
         with _abandoned_on_failure(context, run_id, continues=continues):
             audience = _audience(context, campaign, run_id)
             planned = Planned(campaign, run_id, continues, audience, capacity)
@@ -164,6 +204,7 @@ def prepare_launch(
         campaign=campaign,
         run_id=run_id,
         continues=continues,
+        version_id=version_id,
         renderer=renderer,
         audience=audience,
         provider=provider,
@@ -190,9 +231,15 @@ def _abandoned_on_failure(context: Context, run_id: int, *, continues: bool) -> 
         yield
     except BaseException:
         if not continues:
-            with context.store.write() as session:
-                abandon(session, context, run_id, "refused before anybody confirmed it")
+            _abandon(context, run_id, "refused before anybody confirmed it")
         raise
+
+
+def _abandon(context: Context, run_id: int, because: str) -> None:
+    with context.store.write() as session:
+        abandoned = abandon(session, context, run_id, because)
+    if abandoned:
+        forget_recipients(context.store, run_id)
 
 
 def prepare_resume(context: Context, run_id: int) -> Launch:
@@ -200,14 +247,19 @@ def prepare_resume(context: Context, run_id: int) -> Launch:
 
     Raises:
         NotFoundError: there is no such run.
-        RefusedError: it is over.
+        RefusedError: it is over, or was a test.
+        Everything that `prepare_launch` raises.
     """
     with context.store.read() as session:
         run = get_run(session, run_id)
-        if not run.state.is_open:
-            raise RefusedError(f"Run {run_id} is {run.state.value}; nothing is left to resume.")
+        require_resumable(run)
         definition = read_pinned(session.get_one(CampaignVersion, run.version_id))
-    return prepare_launch(context, definition)
+        version_id = run.version_id
+
+    def find(session: Session, _campaign: ResolvedCampaign) -> tuple[int, bool]:
+        return carry_on(session, run_id, version_id), True
+
+    return _prepare(context, definition, find)
 
 
 def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audience:

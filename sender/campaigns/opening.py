@@ -14,22 +14,62 @@ from sender.store.campaigns import Campaign, CampaignVersion, Run, RunBody
 from sender.store.portable import insert_missing
 from sender.vocabulary import Reason, RunState
 
-_STARTED = frozenset({RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.STOPPED})
 
-
-def abandon(session: Session, context: Context, run_id: int, because: str) -> None:
-    """Cancel a run that never started, if it is still open."""
+def abandon(session: Session, context: Context, run_id: int, because: str) -> bool:
+    """Cancel a run that never started, if it is still open; return whether it was."""
     run = get_run(session, run_id, lock=True)
-    if run.state.is_open and run.state not in _STARTED:
-        skip_pending(session, run_id, Reason.CANCELLED)
-        move(
-            session,
-            run,
-            RunState.CANCELLED,
-            now=context.clock.now(),
-            operator=context.operator,
-            because=because,
+    if not run.state.is_open or run.started_at is not None:
+        return False
+    skip_pending(session, run_id, Reason.CANCELLED)
+    move(
+        session,
+        run,
+        RunState.CANCELLED,
+        now=context.clock.now(),
+        operator=context.operator,
+        because=because,
+    )
+    return True
+
+
+def require_resumable(run: Run) -> None:
+    """Require that the run is open and no test.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    if run.is_test:
+        raise RefusedError(
+            f"Run {run.id} was a test; a test is not resumed.",
+            remedy="Send another with: sender campaign test FILE --to ADDRESS",
         )
+    if not run.state.is_open:
+        raise RefusedError(f"Run {run.id} is {run.state.value}; nothing is left to resume.")
+
+
+def carry_on(session: Session, run_id: int, version_id: int) -> int:
+    """Return the run again if it can be carried on with this text.
+
+    Raises:
+        RefusedError: meanwhile it ended, or its text was amended.
+    """
+    run = get_run(session, run_id, lock=True)
+    require_resumable(run)
+    if run.version_id != version_id:
+        raise RefusedError(f"The text of run {run_id} was just amended.", remedy="Try again.")
+    return run_id
+
+
+def adopt(session: Session, run: Run, campaign: ResolvedCampaign) -> None:
+    """Let the run name its controller, bodies and sender as they are now.
+
+    Its messages are rendered with these, and each delivery keeps which ones it was sent with.
+    """
+    run.controller_version_id = campaign.own.version.id
+    run.sender_identity_id = campaign.identity.id
+    for body in campaign.bodies:
+        row = session.get_one(RunBody, (run.id, body.controller_id))
+        row.controller_version_id = body.version.id
 
 
 def find_or_open(
@@ -51,7 +91,7 @@ def find_or_open(
         if run.state.is_open:
             if run.version_id == version.id:
                 return run.id, True
-            if run.state in _STARTED:
+            if run.started_at is not None:
                 raise RefusedError(
                     f"Run {run.id} of {definition.name} is {run.state.value}, with another text "
                     "than this file's.",

@@ -16,7 +16,7 @@ from sender.contacts.normalise import normalise
 from sender.context import Context
 from sender.delivery.dispatch import Dispatcher, Ending
 from sender.delivery.pace import Pace
-from sender.delivery.runs import count, get_run, move
+from sender.delivery.runs import cancel, count, get_run, move
 from sender.errors import RefusedError
 from sender.store.campaigns import StagedRecipient
 from sender.store.contacts import TestAddress
@@ -32,11 +32,13 @@ class TestResult:
         run_id: the test's own run.
         ending: how its dispatch ended.
         accepted: whether the provider took the message.
+        because: why it was not sent, if it was not: a reason's word, or what the provider said.
     """
 
     run_id: int
     ending: Ending
     accepted: bool
+    because: str
 
 
 def send_test(
@@ -55,18 +57,22 @@ def send_test(
 
     Raises:
         RefusedError: the address is not on the list or was not confirmed.
+        ProviderError: the account cannot be used.
+        CampaignFileErrors: the file names something that is not there.
     """
     address = normalise(definition.channel, raw_address)
     links = opt_out_links(context.settings)
-    with context.store.write() as session:
+    with context.store.read() as session:
         campaign = resolve(session, definition)
-        listed = _require_listed(session, context, campaign, address)
-        renderer = make_renderer(campaign)
-        run_id, version_id = _open(session, context, campaign)
-        _add_delivery(session, context, run_id, listed, fields or {})
+        _require_listed(session, context, campaign, address)
+    renderer = make_renderer(campaign)
     provider = open_account(campaign.account, context)
     try:
         rate = provider.capacity().rate_per_second
+        with context.store.write() as session:
+            listed = _require_listed(session, context, campaign, address)
+            run_id, version_id = _open(session, context, campaign)
+            _add_delivery(session, context, run_id, listed, fields or {})
         dispatcher = Dispatcher(
             store=context.store,
             clock=context.clock,
@@ -78,11 +84,21 @@ def send_test(
             operator=context.operator,
             pace=Pace(context.store, context.clock, f"account:{campaign.account.id}", rate),
         )
-        ending = dispatcher.run()
+        return _result(context, run_id, dispatcher.run())
     finally:
         provider.close()
-    with context.store.read() as session:
-        return TestResult(run_id, ending, count(session, run_id).handed_over == 1)
+
+
+def _result(context: Context, run_id: int, ending: Ending) -> TestResult:
+    """Say what became of the test; one that was not sent is given up, never resumed."""
+    with context.store.write() as session:
+        run = get_run(session, run_id)
+        stopped_because = run.stopped_because
+        if run.state.is_open:
+            cancel(session, run_id, now=context.clock.now(), operator=context.operator)
+        counts = count(session, run_id)
+        because = stopped_because or next((rule.value for rule in counts.by_reason), "")
+        return TestResult(run_id, ending, counts.handed_over == 1, because)
 
 
 def _require_listed(

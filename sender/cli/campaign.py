@@ -29,6 +29,8 @@ FileArgument = Annotated[Path, typer.Argument(help="The campaign file.", metavar
 RunArgument = Annotated[int, typer.Argument(help="The run's number.", metavar="RUN")]
 
 _WATCH_EVERY_SECONDS = 1.0
+_INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
 
 
 def _load(file: Path) -> "CampaignDefinition":
@@ -102,7 +104,8 @@ def send_a_test(
     with opened() as context:
         result = send_test(context, _load(file), to, fields)
     if not result.accepted:
-        raise RefusedError(f"The test was not sent (run {result.run_id}: {result.ending}).")
+        why = result.because or result.ending
+        raise RefusedError(f"The test was not sent (run {result.run_id}: {why}).")
     document = {"run": result.run_id, "ending": result.ending, "accepted": result.accepted}
     Output(as_json=as_json).show(document, f"Sent as a test (run {result.run_id}).")
 
@@ -280,7 +283,10 @@ def _conclude(context: "Context", run_id: int, ending: "Ending", out: Output) ->
             remedy=f"Mend it and run: sender campaign resume {run_id}",
         )
     if ending in {Ending.PAUSED, Ending.INTERRUPTED}:
-        out.note(f"Run {run_id} is paused. Carry it on with: sender campaign resume {run_id}")
+        state = numbers.state
+        out.note(f"Run {run_id} is {state}. Carry it on with: sender campaign resume {run_id}")
+    if ending is Ending.INTERRUPTED:
+        raise typer.Exit(_INTERRUPTED)
 
 
 def _move(action: Any, run: int, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from sender.delivery.recovery import (
     live_dispatchers,
     recover,
     start_dispatcher,
+    was_ended,
 )
 from sender.delivery.runs import finish_if_done, get_run, move, settle
 from sender.errors import RefusedError
@@ -62,6 +63,15 @@ class Ending(StrEnum):
     STOPPED = "stopped"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+
+_ENDINGS = {
+    RunState.FINISHED: Ending.FINISHED,
+    RunState.PAUSED: Ending.PAUSED,
+    RunState.STOPPED: Ending.STOPPED,
+    RunState.CANCELLED: Ending.CANCELLED,
+}
+"""A run in any other state is in other hands already."""
 
 
 @dataclass(slots=True)
@@ -153,6 +163,11 @@ class Dispatcher:
             run = get_run(session, self.run_id, lock=True)
             if run.state not in {RunState.READY, RunState.RUNNING}:
                 raise RefusedError(f"Run {self.run_id} is {run.state.value}; it cannot be sent.")
+            if run.version_id != self.version_id:
+                raise RefusedError(
+                    f"The text of run {self.run_id} was amended meanwhile.",
+                    remedy=f"Look at it again with: sender campaign resume {self.run_id}",
+                )
             others = live_dispatchers(session, self.run_id, now)
             if others:
                 where = ", ".join(f"process {row.process_id} on {row.host}" for row in others)
@@ -188,8 +203,9 @@ class Dispatcher:
             with self.store.read() as session:
                 run = get_run(session, self.run_id)
                 state, deferred_until, expires_at = run.state, run.deferred_until, run.expires_at
+                replaced = was_ended(session, self._dispatcher_id)
             self._beat(now)
-            if self._stop_requested or state is not RunState.RUNNING:
+            if self._stop_requested or replaced or state is not RunState.RUNNING:
                 return False
             if expires_at is not None and expires_at <= now:
                 return False
@@ -338,8 +354,10 @@ class Dispatcher:
     def _leave(self, *, interrupted: bool) -> Ending:
         now = self.clock.now()
         with self.store.write() as session:
-            end_dispatcher(session, self._dispatcher_id, now)
             run = get_run(session, self.run_id, lock=True)
+            if was_ended(session, self._dispatcher_id):  # given up for lost: the run is another's
+                return _ending(run.state, interrupted=True)
+            end_dispatcher(session, self._dispatcher_id, now)
             settle(session, run, now=now, operator=self.operator)
             if run.state is RunState.RUNNING and not finish_if_done(
                 session, run, now=now, operator=self.operator
@@ -352,6 +370,6 @@ class Dispatcher:
 def _ending(state: RunState, *, interrupted: bool) -> Ending:
     if state is RunState.FINISHED:
         return Ending.FINISHED
-    if interrupted:
+    if interrupted or state not in _ENDINGS:
         return Ending.INTERRUPTED
-    return Ending(state.value)
+    return _ENDINGS[state]

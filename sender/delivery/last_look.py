@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.eligibility import People, any_of, decisions
 from sender.consent.policy import Scope
+from sender.delivery.recovery import was_ended
 from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import ContactPoint, TestAddress
@@ -88,12 +89,15 @@ def look_and_mark(
     """Decide on every prepared delivery once more, and mark those that may go.
 
     Deliveries that are no longer `pending` (another worker's, cancelled) are left alone. If the run
-    is not running, was amended to another version or has expired, nothing is marked.
+    is not running, was amended to another version or has expired, or the dispatcher was given up
+    for lost, nothing is marked.
     """
     run = session.get_one(Run, run_id, populate_existing=True)
     if run.state is not RunState.RUNNING or run.version_id != version_id:
         return Look(run.state)
     if run.expires_at is not None and run.expires_at <= at:
+        return Look(run.state)
+    if was_ended(session, dispatcher_id):
         return Look(run.state)
     mine = _still_pending(session, [item.delivery_id for item in prepared])
     waiting = [item for item in prepared if item.delivery_id in mine]

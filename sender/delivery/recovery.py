@@ -20,8 +20,8 @@ HEARTBEAT_EVERY = timedelta(seconds=5)
 SILENT_AFTER = timedelta(seconds=60)
 """A dispatcher counts as gone after this silence; one whose process is seen to be gone, at once.
 
-One that wakes up later can do no harm: its deadlines have passed, so it starts no request, and what
-it had marked is `unknown` by then.
+One that wakes up later can do no harm: its deadlines have passed, so it starts no request, what it
+had marked is `unknown` by then, and its last looks mark nobody any more.
 """
 
 
@@ -53,6 +53,12 @@ def end_dispatcher(session: Session, dispatcher_id: int, now: datetime) -> None:
         .where(Dispatcher.id == dispatcher_id)
         .values(heartbeat_at=now, ended_at=now)
     )
+
+
+def was_ended(session: Session, dispatcher_id: int) -> bool:
+    """Whether a dispatcher has ended, or was given up for lost; then it has no say any more."""
+    query = select(Dispatcher.ended_at).where(Dispatcher.id == dispatcher_id)
+    return session.scalar(query) is not None
 
 
 def live_dispatchers(session: Session, run_id: int, now: datetime) -> list[Dispatcher]:

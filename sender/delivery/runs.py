@@ -120,12 +120,12 @@ def pause(session: Session, run_id: int, *, now: datetime, operator: str) -> Run
     """Let no further request start; a dispatcher at work finishes the calls it has begun.
 
     Raises:
-        RefusedError: the run is over or never began.
+        RefusedError: the run is over, or nobody confirmed it yet.
     """
     run = get_run(session, run_id, lock=True)
     if run.state in {RunState.PAUSING, RunState.PAUSED}:
         return run.state
-    if run.state is not RunState.RUNNING:
+    if run.state not in {RunState.READY, RunState.RUNNING}:
         raise RefusedError(f"Run {run_id} is {run.state.value}; only a running one is paused.")
     working = live_dispatchers(session, run_id, now)
     move(

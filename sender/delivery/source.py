@@ -99,7 +99,7 @@ def stage_recipients(
         raise RefusedError("The staged recipients would have to be erased at once.")
     with store.read() as session:
         require_key(session, hasher)
-    _clear(store, run_id)
+    forget_recipients(store, run_id)
     with open_source(url, query_sql, query_name=query_name, batch_size=batch_size) as rows:
         columns = _columns(
             rows.columns, address_column, reference_column, attribute_columns, query_name
@@ -265,8 +265,18 @@ class _Staging:
         upsert(session, SourceRefusal, rows, ("run_id", "reason"))
 
 
-def _clear(store: Store, run_id: int) -> None:
-    """Remove what an earlier attempt staged, in ranges, so that no lock is held for long."""
+def count_staged(session: Session, run_id: int) -> int:
+    """Return how many people are staged for the run."""
+    query = select(func.count()).where(StagedRecipient.run_id == run_id)
+    return session.scalar(query) or 0
+
+
+def forget_recipients(store: Store, run_id: int) -> None:
+    """Remove what was staged for the run, in ranges, so that no lock is held for long.
+
+    Raises:
+        RefusedError: planning has begun.
+    """
     with store.write() as session:
         _require_unplanned(session, run_id)
         session.execute(delete(SourceRefusal).where(SourceRefusal.run_id == run_id))
@@ -276,6 +286,7 @@ def _clear(store: Store, run_id: int) -> None:
     mine = select(StagedRecipient.id).where(StagedRecipient.run_id == run_id)
     while last is not None:
         with store.write() as session:
+            _require_unplanned(session, run_id)
             some = mine.order_by(StagedRecipient.id).limit(_DELETED_AT_ONCE)
             session.execute(delete(StagedRecipient).where(StagedRecipient.id.in_(some)))
             last = session.scalar(mine.limit(1))
