@@ -16,7 +16,6 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    exists,
     func,
     literal,
     null,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from sender.consent.policy import CAUSE_REASONS, FLAW_REASONS, STATUS_REASONS, Scope
 from sender.store.base import Word
@@ -33,7 +32,8 @@ from sender.store.contacts import Contact, ContactPoint
 from sender.store.suppressions import Block
 from sender.vocabulary import EVERY, EVERY_CHANNEL, ConsentKind, ContactSource, Reason
 
-AddressRange = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+IdColumn = ColumnElement[Any] | InstrumentedAttribute[int]
+AddressRange = Callable[[IdColumn], ColumnElement[bool]]
 """Narrows a column of address ids to those that the statement is about."""
 
 AFFIRMED = (ConsentKind.GIVEN, ConsentKind.RECONFIRMED)
@@ -71,7 +71,9 @@ def decisions(people: People, scopes: Sequence[Scope]) -> Select[Any]:
             *[part.state.event_id.label(f"event_{number}") for number, part in enumerate(parts)],
         )
         .select_from(source)
-        .subquery("judged")
+        # Judged once: PostgreSQL would fold the query and repeat the rules wherever they are read.
+        .cte("judged")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     refusals = [judged.c[f"refusal_{number}"] for number in range(len(parts))]
     refused_by = case(
@@ -112,6 +114,8 @@ class _ScopeParts:
                 state.controller_id == scope.controller_id,
                 state.purpose_id == scope.purpose_id,
                 state.address_id == address_id,
+                # Implied by the people's own range; said again because no planner infers it.
+                self.people.within(state.address_id),
             ),
         ).outerjoin(self.blocked, self.blocked.c.address_id == address_id)
         if self.contact_known:
@@ -174,7 +178,7 @@ class _ScopeParts:
 
     def _agreed_on_other_channel(self) -> ColumnElement[bool]:
         other, point = aliased(ConsentState), aliased(ContactPoint)
-        return exists(
+        return _found(
             select(literal(1))
             .select_from(point)
             .join(other, other.address_id == point.address_id)
@@ -190,7 +194,7 @@ class _ScopeParts:
 
     def _agreed_to_other_purpose(self) -> ColumnElement[bool]:
         other = aliased(ConsentState)
-        return exists(
+        return _found(
             select(literal(1))
             .where(
                 other.controller_id == self.scope.controller_id,
@@ -206,7 +210,7 @@ class _ScopeParts:
         return (
             select(Block.address_id, func.min(Block.cause).label("cause"))
             .where(
-                self.people.within(Block.__table__.c.address_id),
+                self.people.within(Block.address_id),
                 Block.controller_id.in_((EVERY, scope.controller_id)),
                 Block.channel.in_((EVERY_CHANNEL, scope.channel.value)),
                 Block.purpose_id.in_((EVERY, scope.purpose_id)),
@@ -216,6 +220,14 @@ class _ScopeParts:
         )
 
 
+def _found(query: Select[Any]) -> ColumnElement[bool]:
+    """Whether a correlated query finds a row, looked up for just the rows that ask.
+
+    Not EXISTS: PostgreSQL would hash the whole table once a range to answer it for everybody.
+    """
+    return query.limit(1).scalar_subquery().is_not(None)
+
+
 def _reason(reason: Reason) -> ColumnElement[Any]:
     return literal(reason, Word(Reason))
 
@@ -223,7 +235,7 @@ def _reason(reason: Reason) -> ColumnElement[Any]:
 def same_or_between(low: int, high: int) -> AddressRange:
     """Return the range `low < id <= high`."""
 
-    def within(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    def within(column: IdColumn) -> ColumnElement[bool]:
         return and_(column > low, column <= high)
 
     return within
@@ -232,7 +244,7 @@ def same_or_between(low: int, high: int) -> AddressRange:
 def any_of(address_ids: Sequence[int]) -> AddressRange:
     """Return the range of just these ids (a few hundred at most)."""
 
-    def within(column: ColumnElement[Any]) -> BinaryExpression[bool]:
+    def within(column: IdColumn) -> BinaryExpression[bool]:
         return column.in_(address_ids)
 
     return within

@@ -60,7 +60,7 @@ class ContactAudience:
             ContactPoint.address_id,
             ContactPoint.address.is_not(None).label("has_address"),
             ContactPoint.contact_id,
-        ).where(self._mine(), within(ContactPoint.__table__.c.address_id))
+        ).where(self._mine(), within(ContactPoint.address_id))
         if self.where is not None:
             query = query.join(Contact, Contact.id == ContactPoint.contact_id).where(
                 Contact.objected_at.is_(None), compile_filter(self.where, Contact)
@@ -99,9 +99,7 @@ class StagedAudience:
             StagedRecipient.id.label("key"),
             StagedRecipient.address_id,
             StagedRecipient.address.is_not(None).label("has_address"),
-        ).where(
-            StagedRecipient.run_id == self.run_id, within(StagedRecipient.__table__.c.address_id)
-        )
+        ).where(StagedRecipient.run_id == self.run_id, within(StagedRecipient.address_id))
         return People(query.subquery("people"), within)
 
     def range_end(self, session: Session, low: int, size: int) -> int | None:

@@ -16,6 +16,9 @@ from sender.errors import DatabaseError
 BUSY_TIMEOUT = timedelta(seconds=30)
 """How long a SQLite writer waits for another; far longer than our longest write lock."""
 
+_POSTGRESQL_OPTIONS = "-c timezone=UTC -c jit=off"
+"""Compiling our statements takes a second each and saves a tenth of that."""
+
 _READ_ONLY = "sender_read_only"
 
 
@@ -64,7 +67,7 @@ def open_store(url: str) -> Store:
 def create_engine_for(url: URL) -> Engine:
     """Return an engine with this project's connection settings for the dialect of `url`."""
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+        return create_engine(url, pool_pre_ping=True, connect_args={"options": _POSTGRESQL_OPTIONS})
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT.total_seconds()})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
