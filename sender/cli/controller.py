@@ -20,6 +20,9 @@ test_address_app = group("The addresses that marked tests may go to, once their 
 app.add_typer(test_address_app, name="test-address")
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A controller file (TOML).")]
+_ONLY_IN_JSON = frozenset({"display_name", "since"})
+"""Columns that would crowd a terminal of 80 characters."""
+
 SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="The controller.")]
 
 
@@ -50,7 +53,7 @@ def list_(json_output: JsonFlag = False) -> None:
     """List all controllers."""
     with opened() as context, context.store.read() as session:
         found = [_summary(session, row) for row in lookup.all_controllers(session)]
-    columns = ["Controller", "Name", "Kind", "Version", "Frozen since", "Old opt-outs"]
+    columns = ["Controller", "Name", "Kind", "Version", "Frozen", "Old opt-outs"]
     Output(as_json=json_output).show(
         {"controllers": found},
         Listing(columns, [list(one.values()) for one in found], empty="No controllers yet."),
@@ -63,18 +66,9 @@ def show(slug: SlugArgument, json_output: JsonFlag = False) -> None:
     with opened() as context, context.store.read() as session:
         controller = lookup.find_controller(session, slug)
         document = _document(session, controller)
-    facts = [(name.replace("_", " ").capitalize(), value) for name, value in document.items()]
-    tables = [
-        Listing(
-            [column.replace("_", " ").capitalize() for column in rows[0]],
-            [list(row.values()) for row in rows],
-            title=name.replace("_", " ").capitalize(),
-        )
-        for name, rows in document.items()
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict)
-    ]
-    plain_facts = Facts([pair for pair in facts if not isinstance(pair[1], list) or not pair[1]])
-    Output(as_json=json_output).show(document, plain_facts, *tables)
+    facts = [(_title(name), one) for name, one in document.items() if not isinstance(one, list)]
+    tables = [_table(name, rows) for name, rows in document.items() if isinstance(rows, list)]
+    Output(as_json=json_output).show(document, Facts(facts), *tables)
 
 
 @app.command("freeze", epilog=examples('sender controller freeze riverside --reason "Merged"'))
@@ -172,6 +166,20 @@ def list_test_addresses(slug: SlugArgument, json_output: JsonFlag = False) -> No
         {"test_addresses": found},
         Listing(["Address", "Added", "Confirmed"], [list(one.values()) for one in found]),
     )
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> Listing:
+    columns = [column for column in (rows[0] if rows else {}) if column not in _ONLY_IN_JSON]
+    return Listing(
+        [_title(column) for column in columns],
+        [[row[column] for column in columns] for row in rows],
+        title=_title(name),
+        empty=f"{_title(name)}: none",
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _statement(text: str) -> OptOutStatement:

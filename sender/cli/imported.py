@@ -11,9 +11,9 @@ def as_progress(advance: Advance) -> Progress:
     """Return what an import calls after each chunk, moving the bar by what is new."""
     done = 0
 
-    def move(rows: int, _total: int) -> None:
+    def move(rows: int, total: int) -> None:
         nonlocal done
-        advance(rows - done)
+        advance(rows - done, total)
         done = rows
 
     return move

@@ -19,12 +19,17 @@ from datetime import UTC, date, datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from types import ModuleType, NoneType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sender.errors import UsageError
 
-Advance = Callable[[int], None]
-"""Tells a progress bar how much more was done."""
+
+class Advance(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, amount: int, total: int | None = None) -> None:
+        """Say how much more was done, and how much there is in all once that is known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,8 @@ def _largest_first(row: tuple[str, int]) -> tuple[int, str]:
     return (-row[1], row[0])
 
 
-def _stand_still(_amount: int) -> None:
-    pass
+def _stand_still(amount: int, total: int | None = None) -> None:
+    del amount, total
 
 
 def _terminal() -> ModuleType:

@@ -39,8 +39,8 @@ def bar(label: str, total: int | None) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=total)
 
-        def advance(amount: int) -> None:
-            progress.advance(task, amount)
+        def advance(amount: int, total: int | None = None) -> None:
+            progress.update(task, advance=amount, total=total)
 
         yield advance
 
