@@ -169,8 +169,9 @@ class Office:
         """Add people who agreed a month ago; return their addresses."""
         whose = organisation or self.organisation
         addresses = [_address(channel, prefix, place) for place in range(number)]
+        now = self.context.clock.now()
         with self.store.write() as session:
-            self.ids |= _add_people(session, whose, channel, addresses, self.context.clock, contact)
+            self.ids |= _add_people(session, whose, channel, addresses, now, **contact)
         self.addresses.setdefault(channel, []).extend(sorted(addresses, key=self.ids.__getitem__))
         return addresses
 
@@ -272,7 +273,9 @@ def use_fakes(
 
 
 def _address(channel: Channel, prefix: str, place: int) -> str:
-    return f"{prefix}{place}@example.org" if channel is Channel.EMAIL else f"+4477009{place:05d}"
+    if channel is Channel.EMAIL:
+        return f"{prefix}{place}@example.org"
+    return f"{prefix if prefix.startswith('+') else '+4477009'}{place:05d}"
 
 
 def _add_people(
@@ -280,8 +283,8 @@ def _add_people(
     organisation: Organisation,
     channel: Channel,
     addresses: Sequence[str],
-    clock: Clock,
-    columns: dict[str, Any],
+    now: datetime,
+    **columns: Any,
 ) -> dict[str, int]:
     ids = ensure_address_ids(session, HASHER, channel, addresses)
     defaults = {"source": ContactSource.DIRECT, "attributes": {}}
@@ -307,7 +310,7 @@ def _add_people(
         )
         for contact, address in zip(contacts, addresses, strict=True)
     )
-    agree(session, organisation, ids.values(), clock.now())
+    agree(session, organisation, ids.values(), now)
     return ids
 
 
