@@ -137,6 +137,8 @@ class _Chunk:
         for placed, opt_out in self._nos():
             if not opt_out.is_objection:
                 continue
+            if not any(one.points or one is placed.person for one in placed.subjects):
+                continue  # nobody is named; the row says so already
             fresh = [one for one in placed.subjects if self._objection_of(one) is None]
             for person in placed.subjects:
                 person.is_changed = person.is_changed or person.objected_at is None
@@ -217,6 +219,9 @@ class _Chunk:
         everywhere = sorted({one for _, _, _, targets in told for one in targets})
         self._denied = denied(self._session, self._controller_id, everywhere)
         for placed, opt_out, purpose_id, targets in told:
+            if not targets:
+                placed.row.problems.append(_NOTHING_TO_OPT_OUT)
+                continue
             fresh = [one for one in targets if not self._is_withdrawn(one, purpose_id, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
@@ -316,7 +321,7 @@ class _Chunk:
 
 _NOTHING_TO_OPT_OUT = Problem(
     "opt_out",
-    "The person has no address on this channel, so the opt-out has nothing to hold on to.",
+    "The person has no address that it could be about, so the opt-out has nothing to hold on to.",
     "Give the address that they opted out with, or write all if they want nothing at all.",
 )
 _NOTHING_TO_CONSENT = Problem(

@@ -57,7 +57,7 @@ def read_row(record: Record, layout: Layout, context: ImportContext, now: dateti
     """Read one record. A wrong cell about the person refuses the row, but never its opt-outs.
 
     An address that cannot be meant is left out, and the row is refused only if nothing else tells
-    who it is about.
+    who it is about. Beside an opt-out that cannot be read, no consent is taken.
     """
     row = Row(record)
     if not _has_right_width(row, layout):
@@ -73,6 +73,8 @@ def read_row(record: Record, layout: Layout, context: ImportContext, now: dateti
     consent = read_consent(record, layout, context, now)
     if isinstance(consent, Problem):
         row.problems.append(consent)
+    elif consent is not None and any(problem.column == "opt_out" for problem in wrong):
+        row.problems.append(_DOUBTFUL)
     else:
         row.consent = consent
     if not row.addresses and row.external_ref is None:
@@ -80,6 +82,11 @@ def read_row(record: Record, layout: Layout, context: ImportContext, now: dateti
     return row
 
 
+_DOUBTFUL = Problem(
+    "consent_purpose",
+    "The consent was not taken, because the row also tells of an opt-out that cannot be read.",
+    "Correct opt_out, or empty it if the person never opted out.",
+)
 _NOBODY = Problem(
     "", "Nothing tells who this row is about.", "Fill in email, mobile or external_ref."
 )
