@@ -38,8 +38,21 @@ class Objection:
 
 
 def record_objection(session: Session, objection: Objection, now: datetime) -> None:
-    """Block every address of the person at this controller and mark the contact."""
-    addresses = _addresses_of_person(session, objection)
+    """Block every address of the person at this controller and mark the contact.
+
+    The addresses are locked by being blocked, so they are read again afterwards: what an import
+    brought in the meantime is found then, and no other can bring more.
+    """
+    addresses: list[int] = []
+    while found := sorted(set(_addresses_of_person(session, objection)) - set(addresses)):
+        _mark_contacts(session, objection)
+        suppress(session, [_block(objection, address) for address in found], now)
+        addresses += found
+    _mark_contacts(session, objection)
+    record(session, _consent_acts(session, objection, addresses), now)
+
+
+def _mark_contacts(session: Session, objection: Objection) -> None:
     session.execute(
         update(Contact)
         .where(
@@ -49,8 +62,6 @@ def record_objection(session: Session, objection: Objection, now: datetime) -> N
         )
         .values(objected_at=objection.occurred_at)
     )
-    suppress(session, [_block(objection, address) for address in addresses], now)
-    record(session, _consent_acts(session, objection, addresses), now)
 
 
 def objected_addresses(
