@@ -30,7 +30,14 @@ from sender.store.base import Word
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.suppressions import Block
-from sender.vocabulary import EVERY, EVERY_CHANNEL, ConsentKind, ContactSource, Reason
+from sender.vocabulary import (
+    EVERY,
+    EVERY_CHANNEL,
+    ConsentFlaw,
+    ConsentKind,
+    ContactSource,
+    Reason,
+)
 
 IdColumn = ColumnElement[Any] | InstrumentedAttribute[int]
 AddressRange = Callable[[IdColumn], ColumnElement[bool]]
@@ -139,9 +146,13 @@ class _ScopeParts:
                 (self.blocked.c.cause == literal(cause, Block.cause.type), _reason(reason))
                 for cause, reason in CAUSE_REASONS.items()
             ],
+            # A newer program's words, met after a step back: whatever is not known refuses.
+            (self.blocked.c.cause.is_not(None), _reason(Reason.SUPPRESSED)),
             (state.event_id.is_(None), self._no_consent()),
             *[(state.status == status, _reason(why)) for status, why in STATUS_REASONS.items()],
             *[(state.flaw == flaw, _reason(why)) for flaw, why in FLAW_REASONS.items()],
+            (state.status.not_in(AFFIRMED), _reason(Reason.NO_CONSENT)),
+            (state.flaw != ConsentFlaw.NONE, _reason(Reason.NO_CONSENT)),
             (state.ends_at <= self.scope.at, _reason(Reason.ENDED)),
             (
                 or_(
