@@ -13,16 +13,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_, update
 from sqlalchemy.orm import Session
 
+from sender.delivery.runs import skip_pending
 from sender.providers.base import Accepted, Deferred, NotStarted, Rejected, Result, Unknown
 from sender.store.base import Word
 from sender.store.campaigns import Run
 from sender.store.contacts import Contact
 from sender.store.deliveries import Delivery
 from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import BlockCause, DeliveryState
+from sender.vocabulary import BlockCause, DeliveryState, Reason
 
 _TABLE = Delivery.__table__
 _STATE = Word(DeliveryState)
+
+_LONGEST = 200
+"""Characters that the columns hold of a provider's words; longer ones may not cost the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ def record_outcomes(
     for kind, write in _WRITERS.items():
         if by_kind[kind]:
             write(session, by_kind[kind], dispatcher_id, now)
+    if not run.state.is_open:  # it ended while this dispatcher was taken for lost
+        skip_pending(session, run.id, Reason.CANCELLED)
     _block_rejected(session, run, by_kind[Rejected], now)
     _remember_told(session, by_kind[Accepted], now)
 
@@ -65,7 +71,7 @@ def _write_accepted(
         )
     )
     rows = [
-        {"delivery": item.delivery_id, "name": item.result.provider_message_id}
+        {"delivery": item.delivery_id, "name": item.result.provider_message_id[:_LONGEST]}
         for item in outcomes
         if isinstance(item.result, Accepted)
     ]
@@ -146,7 +152,7 @@ def _unsettled() -> ColumnElement[bool]:
 def _coded(outcome: Outcome) -> dict[str, Any]:
     result = outcome.result
     code = result.code if isinstance(result, Rejected | Deferred | Unknown) else None
-    return {"delivery": outcome.delivery_id, "code": code}
+    return {"delivery": outcome.delivery_id, "code": code and code[:_LONGEST]}
 
 
 def _delay(result: Result) -> timedelta:
@@ -159,7 +165,7 @@ def _block_rejected(session: Session, run: Run, outcomes: Sequence[Outcome], now
             scope=BlockScope(item.address_id, run.controller_id, run.channel.value),
             cause=item.result.block,
             occurred_at=now,
-            source=f"provider:{item.result.code}",
+            source=f"provider:{item.result.code}"[:_LONGEST],
             by_person=item.result.block is BlockCause.OPT_OUT,
             operator="sender",
             delivery_id=item.delivery_id,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from sender.delivery.recovery import live_dispatchers
+from sender.delivery.recovery import live_dispatchers, recover
 from sender.errors import NotFoundError, RefusedError
 from sender.store.audit import Chain
 from sender.store.audit_trail import record as audit
@@ -123,11 +123,15 @@ def pause(session: Session, run_id: int, *, now: datetime, operator: str) -> Run
         RefusedError: the run is over, or nobody confirmed it yet.
     """
     run = get_run(session, run_id, lock=True)
+    if run.state is RunState.PAUSED:
+        return run.state
+    working = _working(session, run_id, now)
+    if run.state is RunState.PAUSING and not working:
+        settle(session, run, now=now, operator=operator)
     if run.state in {RunState.PAUSING, RunState.PAUSED}:
         return run.state
     if run.state not in {RunState.READY, RunState.RUNNING}:
         raise RefusedError(f"Run {run_id} is {run.state.value}; only a running one is paused.")
-    working = live_dispatchers(session, run_id, now)
     move(
         session,
         run,
@@ -148,10 +152,18 @@ def cancel(session: Session, run_id: int, *, now: datetime, operator: str) -> Ru
     if not run.state.is_open:
         raise RefusedError(f"Run {run_id} is already {run.state.value}.")
     skip_pending(session, run_id, Reason.CANCELLED)
-    working = live_dispatchers(session, run_id, now)
+    working = _working(session, run_id, now)
     state = RunState.CANCELLING if working else RunState.CANCELLED
     move(session, run, state, now=now, operator=operator)
     return run.state
+
+
+def _working(session: Session, run_id: int, now: datetime) -> bool:
+    """Whether a dispatcher is at work; if none is, what lost ones had marked becomes unknown."""
+    if live_dispatchers(session, run_id, now):
+        return True
+    recover(session, run_id, now)
+    return False
 
 
 def settle(session: Session, run: Run, *, now: datetime, operator: str) -> None:
