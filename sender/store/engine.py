@@ -65,10 +65,15 @@ def open_store(url: str) -> Store:
 
 
 def create_engine_for(url: URL) -> Engine:
-    """Return an engine with this project's connection settings for the dialect of `url`."""
+    """Return an engine with this project's connection settings for the dialect of `url`.
+
+    Its exceptions name no parameters, which are people's addresses and names.
+    """
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args={"options": _POSTGRESQL_OPTIONS})
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT.total_seconds()})
+        options = {"options": _POSTGRESQL_OPTIONS}
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=options)
+    waiting = {"timeout": BUSY_TIMEOUT.total_seconds()}
+    engine = create_engine(url, hide_parameters=True, connect_args=waiting)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
