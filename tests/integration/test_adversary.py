@@ -1,0 +1,330 @@
+"""What could make it send wrongly, or lose somebody: each way that was found once stays closed."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from sender.consent import objection as objection_module
+from sender.consent.eligibility import People, any_of, decisions
+from sender.consent.objection import Objection, record_objection
+from sender.consent.scopes import load_scope
+from sender.delivery.outcomes import Outcome, record_outcomes
+from sender.delivery.recovery import start_dispatcher
+from sender.delivery.runs import cancel, get_run, move, pause
+from sender.providers.base import Accepted, NotStarted, Outgoing, Rejected, Result
+from sender.store.addresses import Address
+from sender.store.campaigns import Dispatcher as DispatcherRow
+from sender.store.consents import ConsentState
+from sender.store.contacts import Contact, ContactPoint
+from sender.store.deliveries import Delivery
+from sender.store.engine import Store, open_store
+from sender.store.suppressions import Block
+from sender.vocabulary import BlockCause, Channel, DeliveryState, Reason, RunState
+from tests.fakes.ses import SesFake
+from tests.support.dispatch_world import World, build_world
+from tests.support.factory import NOW, OPERATOR, add_contact, add_point, establish
+from tests.support.import_world import World as ImportWorld
+from tests.support.import_world import build_world as build_import_world
+
+Build = Callable[[int], World]
+
+CONSENT = "consent_purpose,consent_channel,consent_notice,consent_at,consent_method,consent_source"
+YES = "campaign-news,email,web-form,2026-05-07,web-form,https://acton.example/join"
+
+
+@pytest.fixture
+def fake() -> Iterator[SesFake]:
+    with SesFake() as running:
+        yield running
+
+
+@pytest.fixture
+def build(store: Store, fake: SesFake) -> Build:
+    def make(people: int) -> World:
+        return build_world(store, fake, people=people)
+
+    return make
+
+
+@pytest.fixture
+def imports(database_url: str, tmp_path: Path) -> Iterator[ImportWorld]:
+    store = open_store(database_url)
+    yield build_import_world(store, tmp_path)
+    store.close()
+
+
+# Imports
+
+
+@pytest.mark.parametrize("cell", ["yes", "unsubscribed", "purpose:typo", "email,yes"])
+def test_no_yes_is_taken_from_a_row_whose_no_cannot_be_read(
+    imports: ImportWorld, cell: str
+) -> None:
+    imports.bring_in(f'email,opt_out,{CONSENT}\njo@example.org,"{cell}",{YES}\n')
+    assert imports.all(select(ConsentState.status)) == []
+
+
+def test_a_yes_beside_an_empty_no_is_taken(imports: ImportWorld) -> None:
+    imports.bring_in(f"email,opt_out,{CONSENT}\njo@example.org,,{YES}\n")
+    assert len(imports.all(select(ConsentState.status))) == 1
+
+
+def test_a_no_to_a_purpose_without_an_address_is_told_to_be_lost(imports: ImportWorld) -> None:
+    report = imports.bring_in("external_ref,opt_out\nA1,purpose:fundraising\n")
+    assert report.rejects_path is not None
+    assert (report.counts.opt_outs_recorded, report.counts.opt_outs_unchanged) == (0, 0)
+
+
+def test_a_no_of_nobody_does_not_count_as_recorded(imports: ImportWorld) -> None:
+    report = imports.bring_in("email,opt_out\n,all\n")
+    assert (report.counts.rejected, report.counts.opt_outs_recorded) == (1, 0)
+
+
+# Words that this program does not know, as a newer one would write them
+
+
+def _reason(session: Session, world: World) -> Reason | None:
+    point = world.points[0]
+    scope = load_scope(
+        session,
+        controller_id=world.organisation.id,
+        channel=Channel.EMAIL,
+        purpose_id=world.organisation.purpose.id,
+        at=world.clock.now(),
+    )
+    people = select(
+        ContactPoint.id.label("key"),
+        ContactPoint.address_id,
+        ContactPoint.address.is_not(None).label("has_address"),
+        ContactPoint.contact_id,
+    ).where(ContactPoint.id == point.id)
+    query = decisions(People(people.subquery("people"), any_of([point.address_id])), [scope])
+    reason: Reason | None = session.execute(query).mappings().one()["reason"]
+    return reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE consent_state SET status = 'doubted'",
+        "UPDATE consent_state SET flaw = 'coerced'",
+    ],
+)
+def test_a_state_that_this_program_does_not_know_is_no_consent(build: Build, change: str) -> None:
+    world = build(1)
+    with world.store.write() as session:
+        assert _reason(session, world) is None
+        session.execute(text(change))
+        assert _reason(session, world) is not None
+
+
+def test_a_block_that_this_program_does_not_know_blocks(build: Build) -> None:
+    world = build(1)
+    with world.store.write() as session:
+        block_unknown(session, world)
+        assert _reason(session, world) is not None
+
+
+def block_unknown(session: Session, world: World) -> None:
+    from tests.support.factory import block  # noqa: PLC0415
+
+    block(session, world.points[0].address_id, cause=BlockCause.HOLD, now=world.clock.now())
+    session.execute(text("UPDATE block SET cause = 99"))
+
+
+# What a provider says, however long it says it
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Accepted("m" * 500),
+        Rejected(code="c" * 500, detail="", block=BlockCause.INVALID),
+    ],
+)
+def test_a_long_answer_of_a_provider_loses_no_result(build: Build, result: Result) -> None:
+    world = build(2)
+    world.plan()
+    with world.store.write() as session:
+        dispatcher_id = _mark_all(session, world)
+        run = get_run(session, world.run_id)
+        ids = _delivery_ids(session, world)
+        outcomes = [
+            Outcome(ids[0], world.points[0].address_id, Accepted("fine")),
+            Outcome(ids[1], world.points[1].address_id, result),
+        ]
+        record_outcomes(session, run, dispatcher_id, outcomes, world.clock.now())
+    assert world.counts().by_state[DeliveryState.DISPATCHING] == 0
+
+
+def _mark_all(session: Session, world: World) -> int:
+    dispatcher_id = start_dispatcher(session, world.run_id, world.clock.now())
+    session.execute(
+        update(Delivery).values(state=DeliveryState.DISPATCHING, dispatcher_id=dispatcher_id)
+    )
+    return dispatcher_id
+
+
+def _delivery_ids(session: Session, world: World) -> list[int]:
+    query = select(Delivery.id).where(Delivery.run_id == world.run_id).order_by(Delivery.id)
+    return list(session.scalars(query))
+
+
+# Dispatchers that are gone, or come back late
+
+
+def _leave_a_dead_dispatcher(world: World, state: RunState) -> None:
+    with world.store.write() as session:
+        dispatcher_id = _mark_all(session, world)
+        session.execute(
+            update(DispatcherRow)
+            .where(DispatcherRow.id == dispatcher_id)
+            .values(host="elsewhere", heartbeat_at=world.clock.now() - timedelta(hours=1))
+        )
+        run = get_run(session, world.run_id, lock=True)
+        move(session, run, state, now=world.clock.now(), operator=OPERATOR)
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED, RunState.STOPPED])
+def test_cancelling_after_a_crash_leaves_nobody_half_sent(build: Build, state: RunState) -> None:
+    world = build(3)
+    world.plan()
+    _leave_a_dead_dispatcher(world, state)
+    with world.store.write() as session:
+        cancel(session, world.run_id, now=world.clock.now(), operator=OPERATOR)
+    assert world.counts().by_state == {DeliveryState.UNKNOWN: 3}
+
+
+def test_a_pause_that_its_dispatcher_did_not_live_to_see_is_a_pause(build: Build) -> None:
+    world = build(3)
+    world.plan()
+    _leave_a_dead_dispatcher(world, RunState.PAUSING)
+    with world.store.write() as session:
+        state = pause(session, world.run_id, now=world.clock.now(), operator=OPERATOR)
+    assert state is RunState.PAUSED
+    assert world.counts().by_state == {DeliveryState.UNKNOWN: 3}
+
+
+def test_what_comes_back_after_a_cancellation_is_cancelled(build: Build) -> None:
+    world = build(2)
+    world.plan()
+    with world.store.write() as session:
+        dispatcher_id = _mark_all(session, world)
+        run = get_run(session, world.run_id, lock=True)
+        move(session, run, RunState.CANCELLED, now=world.clock.now(), operator=OPERATOR)
+    with world.store.write() as session:
+        ids = _delivery_ids(session, world)
+        outcomes = [
+            Outcome(row_id, point.address_id, NotStarted())
+            for row_id, point in zip(ids, world.points, strict=True)
+        ]
+        run = get_run(session, world.run_id)
+        record_outcomes(session, run, dispatcher_id, outcomes, world.clock.now())
+    assert world.counts().by_reason == {Reason.CANCELLED: 2}
+
+
+# Concurrency on PostgreSQL
+
+
+@pytest.fixture
+def postgres(postgresql_url: str) -> Iterator[Store]:
+    opened = open_store(postgresql_url)
+    yield opened
+    opened.close()
+
+
+def test_a_reading_session_sees_one_picture(postgres: Store) -> None:
+    count = select(func.count()).select_from(Address)
+    with postgres.read() as reading:
+        before = reading.scalar(count)
+        with postgres.write() as writing:
+            writing.add(Address(channel=Channel.EMAIL, key_hash=bytes(32)))
+        assert reading.scalar(count) == before
+
+
+def test_an_objection_reaches_addresses_that_arrive_meanwhile(
+    postgres: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres.write() as session:
+        organisation = establish(session)
+        stray = add_contact(session, organisation.controller)
+        known = add_point(session, stray)
+        address_id = known.address_id
+        session.delete(known)
+    arrived: list[int] = []
+
+    def import_meanwhile() -> None:
+        with postgres.write() as session:
+            contact = add_contact(session, organisation.controller)
+            session.add(
+                ContactPoint(
+                    controller_id=organisation.id, contact_id=contact.id, channel=Channel.EMAIL,
+                    address_id=address_id, address="x@example.org", created_at=NOW,
+                )
+            )  # fmt: skip
+            arrived.append(add_point(session, contact, channel=Channel.SMS).address_id)
+
+    real = objection_module._addresses_of_person
+
+    def read_then_import(session: Session, objection: Objection) -> list[int]:
+        found = real(session, objection)
+        if not arrived:
+            importing = threading.Thread(target=import_meanwhile)
+            importing.start()
+            importing.join()
+        return found
+
+    monkeypatch.setattr(objection_module, "_addresses_of_person", read_then_import)
+    with postgres.write() as session:
+        objection = Objection(organisation.id, address_id, NOW, "letter", OPERATOR)
+        record_objection(session, objection, NOW)
+    with postgres.read() as session:
+        blocked = set(session.scalars(select(Block.address_id)))
+        objected = session.scalars(
+            select(Contact.objected_at)
+            .join(ContactPoint)
+            .where(ContactPoint.address_id.in_(arrived))
+        ).all()
+    assert blocked == {address_id, *arrived}
+    assert objected == [NOW]
+
+
+# Quiet
+
+
+def test_a_failing_statement_does_not_tell_its_values(store: Store) -> None:
+    with pytest.raises(DBAPIError) as failure, store.write() as session:
+        session.execute(
+            text("INSERT INTO contact_point (address) VALUES (:address)"),
+            {"address": "jo@example.org"},
+        )
+    assert "jo@example.org" not in str(failure.value).partition("DETAIL")[0]
+
+
+# Providers
+
+
+def test_exceptions_of_one_batch_do_not_lose_the_results_of_others(build: Build) -> None:
+    world = build(400)
+    world.plan()
+    failed = threading.Event()
+
+    def fail_once(_batch: list[Outgoing]) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError
+
+    with world.provider() as provider:
+        provider.before = fail_once
+        with pytest.raises(ZeroDivisionError):
+            world.dispatcher(provider).run()
+    counts = world.counts()
+    assert counts.by_state[DeliveryState.DISPATCHING] == 0
+    assert counts.by_state[DeliveryState.ACCEPTED] == len(world.fake.messages)
+    assert counts.planned == 400
