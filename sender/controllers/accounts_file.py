@@ -5,15 +5,16 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from sender.toml.model import HttpsUrl, Line, Slug, Table, refused
+from sender.toml.model import Line, Slug, Table, is_https, refused
 from sender.vocabulary import ProviderName
 
+_THIS_MACHINE: Final = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)")
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
 OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
     ProviderName.OUTBOX: frozenset({"folder"}),
     ProviderName.SMTP: frozenset(
-        {"host", "port", "security", "envelope_sender", "ca_file", "helo_name"}
+        {"host", "port", "security", "login", "envelope_sender", "ca_file", "helo_name"}
     ),
     ProviderName.SES: frozenset({"configuration_set", "mode"}),
     ProviderName.TWILIO: frozenset({"account_sid", "messaging_service_sid", "status_callback_url"}),
@@ -27,7 +28,7 @@ class AccountEntry(Table):
     name: Slug
     provider: ProviderName
     region: Line | None = None
-    endpoint_url: HttpsUrl | None = None
+    endpoint_url: Annotated[str, Field(max_length=500)] | None = None
     rate_per_second: Annotated[float, Field(gt=0)] | None = None
     daily_quota: Annotated[int, Field(ge=1)] | None = None
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -44,6 +45,14 @@ class AccountEntry(Table):
                 "must be the name of an environment variable, not a secret itself.",
                 'Write e.g. "AWS_SECRET_ACCESS_KEY", and put the secret into that variable.',
             )
+        return value
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _encrypted(cls, value: str | None) -> str | None:
+        """Credentials go there: in the clear to this machine only, as to a local fake."""
+        if value is not None and not (is_https(value) or _THIS_MACHINE.match(value)):
+            raise refused("must be a full https address.", "http is for this machine only.")
         return value
 
     @field_validator("options", mode="before")

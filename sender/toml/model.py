@@ -96,13 +96,18 @@ def _slug(value: str) -> str:
     return value
 
 
-def _https(value: str) -> str:
+def is_https(value: str) -> bool:
+    """Whether the text is a full https address with a host of at least two parts."""
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
     except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme != "https" or "." not in host or not value.isprintable() or " " in value:
+        return False
+    return parts.scheme == "https" and "." in host and value.isprintable() and " " not in value
+
+
+def _https(value: str) -> str:
+    if not is_https(value):
         raise refused("must be a full https address.", "Write https://www.example.org/page.")
     return value
 

@@ -1,11 +1,13 @@
 """Controller files: what they may say, and what becomes of them in the database."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from sender.controllers.accounts_file import OPTIONS
 from sender.controllers.declarations import OptOutStatement, declare_opt_outs, freeze
 from sender.controllers.file import ControllerFile, read_controller_file
 from sender.controllers.lookup import (
@@ -26,6 +28,7 @@ from sender.toml.source import FileErrors
 from sender.vocabulary import Channel, OptOutStyle, ProviderName
 from tests.support.command_line import CONTROLLER_FILE
 from tests.support.factory import NOW, OPERATOR
+from tests.support.tracked import ROOT
 
 
 def read(folder: Path, text: str) -> tuple[ControllerFile, Path]:
@@ -227,6 +230,13 @@ def test_a_freeze_needs_a_reason(store: Store, tmp_path: Path) -> None:
             "account[1].secret_variable",
             "name of an environment variable",
         ),
+        (
+            '"outbox"',
+            '"ses"\nendpoint_url = "http://127.0.0.1.evil.org"',
+            19,
+            "account[1].endpoint_url",
+            "full https address",
+        ),
         ('"outbox"', '"outbox"\nconcurrency = 0', 19, "account[1].concurrency", "at least 1"),
         ('"+447700900001"', '"07700900001"', 30, "identity[2].address", "no SMS sender"),
         ('"+447700900001"', '"RIVERSIDENEWS"', 30, "identity[2].address", "no SMS sender"),
@@ -289,6 +299,22 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     with pytest.raises(FileErrors) as refused:
         read(tmp_path, text)
     assert [error.line for error in refused.value.errors] == [3, 6]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://email.eu-west-2.amazonaws.com", "http://127.0.0.1:9001", "http://localhost"]
+)
+def test_an_endpoint_is_encrypted_or_on_this_machine(tmp_path: Path, url: str) -> None:
+    file, _ = read(tmp_path, changed('"outbox"', f'"ses"\nendpoint_url = "{url}"'))
+    assert file.accounts[0].stored() == {"endpoint_url": url}
+
+
+def test_every_option_of_the_docs_is_known_and_no_other() -> None:
+    docs = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
+    for provider, known in OPTIONS.items():
+        [section] = re.findall(rf"^## {provider}$(.*?)(?=^## |\Z)", docs, re.DOTALL | re.MULTILINE)
+        table = section.partition("| option |")[2].partition("\n\n")[0]
+        assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == known, provider
 
 
 def test_a_name_as_sender_gets_a_link_by_itself(tmp_path: Path) -> None:
