@@ -6,7 +6,7 @@ with open_office(store, tmp_path, ses=fake, people=20) as office:
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from sender.delivery.runs import Counts, count
 from sender.settings import Settings
 from sender.store.campaigns import Run
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.controllers import SenderIdentity
+from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.store.keys import register_key
@@ -133,6 +133,14 @@ class Office:
     def sms(self, more: str = "", **changed: Any) -> CampaignDefinition:
         """Write and read an SMS campaign."""
         return load_campaign(self.file(Channel.SMS, more, **changed))
+
+    def one_call_at_a_time(self) -> None:
+        """Let SES take one batch after the other, so that a test can step in between exactly."""
+        with self.store.write() as session:
+            account = session.scalars(
+                select(ProviderAccount).where(ProviderAccount.provider == ProviderName.SES)
+            ).one()
+            account.options = account.options | {"concurrency": 1}
 
     def launch(
         self, definition: CampaignDefinition, *, new_run: bool = False
@@ -333,6 +341,20 @@ def agree(session: Session, organisation: Organisation, address_ids: Any, now: d
     record(session, acts, now)
 
 
-def most_per_person(addresses: Sequence[str]) -> int:
-    """Return how many messages the person with the most of them got."""
-    return max(Counter(addresses).values(), default=0)
+def written_to(ses: SesFake) -> Counter[str]:
+    """Return how many messages the fake took for each address."""
+    return Counter(address for one in ses.messages for address in one.message["to"])
+
+
+def on_bulk_call(ses: SesFake, number: int, act: Callable[[], None]) -> None:
+    """Do something when the `number`-th bulk call comes in, before the fake takes it."""
+    seen = sum(request.path.endswith("outbound-bulk-emails") for request in ses.requests)
+
+    def watch() -> None:
+        nonlocal seen
+        if ses.requests[-1].path.endswith("outbound-bulk-emails"):
+            seen += 1
+            if seen == number:
+                act()
+
+    ses.on_request = watch
