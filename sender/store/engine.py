@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._reader = engine.execution_options(**{_READ_ONLY: True})
+        self._reader = engine.execution_options(**_reading(engine.dialect.name))
 
     @property
     def dialect(self) -> str:
@@ -53,6 +53,13 @@ class Store:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def _reading(dialect: str) -> dict[str, Any]:
+    if dialect == "sqlite":
+        return {_READ_ONLY: True}
+    # PostgreSQL's default shows each statement the commits made since the one before.
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def open_store(url: str) -> Store:

@@ -40,13 +40,15 @@ def insert_rows(
     if not rows:
         return []
     table = table_of(model)
-    ids = _new_ids(session, table, len(rows))
+    ids = new_ids(session, model, len(rows))
     numbered = [{**row, "id": row_id} for row, row_id in zip(rows, ids, strict=True)]
     session.execute(insert(table), numbered)
     return ids
 
 
-def _new_ids(session: Session, table: Table, number: int) -> list[int]:
+def new_ids(session: Session, model: type[Base], number: int) -> list[int]:
+    """Return so many ids for new rows, rising; the rows must be inserted in this transaction."""
+    table = table_of(model)
     if session.get_bind().dialect.name == "sqlite":  # where the transaction is the only writer
         highest = session.scalar(select(func.max(table.c.id))) or 0
         return list(range(highest + 1, highest + 1 + number))
