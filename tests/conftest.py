@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.support.chromium import find_chromium
 from tests.support.databases import PostgresDatabases, SqliteDatabases
@@ -23,6 +23,7 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     print_blob=True,
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # traces, ten times slower
     suppress_health_check=[*_SHARED_FIXTURES, HealthCheck.too_slow],
 )
 settings.load_profile("ci" if IN_CI else "dev")
