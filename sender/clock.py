@@ -21,6 +21,12 @@ class Clock(Protocol):
         ...
 
 
+_RUNS_ON_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's CLOCK_MONOTONIC, and `time.monotonic`, stand still while a machine is suspended: a
+deadline of before would still seem to lie ahead when it wakes (clock_gettime(2)). Where there is no
+CLOCK_BOOTTIME, as on macOS, CLOCK_MONOTONIC itself runs on."""
+
+
 class SystemClock:
     """The machine's clocks."""
 
@@ -29,8 +35,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the machine's monotonic seconds."""
-        return time.monotonic()
+        """Return the machine's monotonic seconds, those spent asleep among them."""
+        return time.clock_gettime(_RUNS_ON_ASLEEP)
 
     def sleep(self, seconds: float) -> None:
         """Wait (seconds, >= 0)."""

@@ -167,6 +167,8 @@ def call_outcome(code: str, text: str, http_status: int) -> Outcome:
         return CALL_ERRORS[code]
     if http_status == 429:  # noqa: PLR2004  # Too Many Requests, RFC 6585, section 4
         return TOO_FAST
+    if http_status == 408:  # noqa: PLR2004  # Request Timeout: somebody on the way gave up waiting
+        return UNANSWERED
     return _STRANGE_REFUSAL if 300 <= http_status < 500 else UNANSWERED  # noqa: PLR2004  # 3xx, 4xx
 
 

@@ -128,6 +128,6 @@ def error_outcome(code: int | None, http_status: int) -> Outcome:
         return CODES[20429]
     if http_status in {401, 403}:
         return _DENIED
-    if http_status >= 500:  # noqa: PLR2004  # server errors: it may have been processed
+    if http_status == 408 or http_status >= 500:  # noqa: PLR2004  # it may have been processed
         return UNANSWERED
     return _REFUSED if code is not None and http_status == 400 else _STRANGE_REFUSAL  # noqa: PLR2004  # Bad Request
