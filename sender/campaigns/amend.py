@@ -41,7 +41,8 @@ class Amendment:
 def preview_amendment(context: Context, run_id: int, definition: CampaignDefinition) -> str:
     """Return the diff that an amendment would make; refuses what `amend` would refuse."""
     with context.store.read() as session:
-        run, before = _amendable(session, run_id, definition)
+        run = get_run(session, run_id)
+        before = _require_amendable(session, run, definition)
         _check(session, run, definition)
         return _diff(before, definition)
 
@@ -55,7 +56,8 @@ def amend(context: Context, run_id: int, definition: CampaignDefinition) -> Amen
     """
     now = context.clock.now()
     with context.store.write() as session:
-        run, before = _amendable(session, run_id, definition)
+        run = get_run(session, run_id, lock=True)
+        before = _require_amendable(session, run, definition)
         _check(session, run, definition)
         campaign = find_campaign(session, run.controller_id, definition.name)
         assert campaign is not None
@@ -74,14 +76,14 @@ def amend(context: Context, run_id: int, definition: CampaignDefinition) -> Amen
         return Amendment(run.id, version.version, changed)
 
 
-def _amendable(
-    session: Session, run_id: int, definition: CampaignDefinition
-) -> tuple[Run, CampaignDefinition]:
-    run = get_run(session, run_id, lock=True)
+def _require_amendable(
+    session: Session, run: Run, definition: CampaignDefinition
+) -> CampaignDefinition:
+    """Return the run's text as it is now; see `amend` for what it raises."""
     if run.state not in {RunState.PAUSED, RunState.STOPPED}:
         raise RefusedError(
-            f"Run {run_id} is {run.state.value}; only a paused run is amended.",
-            remedy=f"Pause it with: sender campaign pause {run_id}",
+            f"Run {run.id} is {run.state.value}; only a paused run is amended.",
+            remedy=f"Pause it with: sender campaign pause {run.id}",
         )
     before = read_pinned(session.get_one(CampaignVersion, run.version_id))
     for attribute in fields(CampaignDefinition):
@@ -93,7 +95,7 @@ def _amendable(
                 "cannot be changed while the run is open; an amendment changes text only.",
                 "Put it back, or cancel the run and launch the new file.",
             )
-    return run, before
+    return before
 
 
 def _check(session: Session, run: Run, definition: CampaignDefinition) -> None:
