@@ -33,8 +33,9 @@ from sender.delivery.dispatch import Dispatcher, Ending, Progress
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
 from sender.delivery.recovery import live_dispatchers
-from sender.delivery.runs import SENDABLE, Counts, count, get_run, move, skip_pending
+from sender.delivery.runs import SENDABLE, Counts, count, get_run, move, pause, skip_pending
 from sender.delivery.source import count_staged, forget_recipients, stage_recipients
+from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
 from sender.providers.base import Provider
 from sender.store.campaigns import CampaignVersion, Run
@@ -112,6 +113,8 @@ class Launch:
 
     def _make_ready(self, session: Session, run: Run, pending: int) -> None:
         now, who = self.context.clock.now(), self.context.operator
+        if run.state is RunState.PAUSING:  # its dispatcher may be gone
+            pause(session, run.id, now=now, operator=who)
         if run.state not in SENDABLE:
             raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
         if run.state is RunState.PLANNING and pending > self.campaign.definition.max_recipients:
@@ -190,6 +193,7 @@ def _prepare(
     with _closed_on_failure(provider):
         capacity = usable_capacity(campaign.account, provider)
         with context.store.write() as session:
+            erase_expired(session, now)
             run_id, continues = find(session, campaign)
             version_id = get_run(session, run_id).version_id
         with _abandoned_on_failure(context, run_id, continues=continues):

@@ -190,11 +190,12 @@ class Dispatcher:
                     self._fill(pool, under_way, workers + 1)
                     if not under_way and not self._more_to_come():
                         return
-                    self._collect(under_way, _POLL)
+                    self._collect(under_way)
             finally:
                 self._stop_requested = True
                 while under_way:
-                    self._collect(under_way, None)
+                    self._collect(under_way)
+                    self._beat(self.clock.now())
 
     def _may_go_on(self) -> bool:
         """Look at the run, beat, and wait through a deferral; False when this process must stop."""
@@ -288,11 +289,10 @@ class Dispatcher:
         if capacity.remaining_today == 0:
             self._defer(_QUOTA_PAUSE, "the provider's daily quota is used up")
 
-    def _collect(self, under_way: set[Future[BatchEnd]], timeout: timedelta | None) -> None:
+    def _collect(self, under_way: set[Future[BatchEnd]]) -> None:
         if not under_way:
             return
-        seconds = None if timeout is None else timeout.total_seconds()
-        done, _ = wait(under_way, timeout=seconds, return_when=FIRST_COMPLETED)
+        done, _ = wait(under_way, timeout=_POLL.total_seconds(), return_when=FIRST_COMPLETED)
         for future in done:
             under_way.discard(future)
             self._take(future.result())
