@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,14 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from sender.campaigns.amend import preview_amendment
+from sender.campaigns.launch import Launch, prepare_launch, prepare_resume
+from sender.clock import SystemClock
 from sender.consent import objection as objection_module
 from sender.consent.eligibility import People, any_of, decisions
 from sender.consent.objection import Objection, record_objection
 from sender.consent.scopes import load_scope
+from sender.delivery.dispatch import Ending, Progress
 from sender.delivery.outcomes import Outcome, record_outcomes
 from sender.delivery.recovery import start_dispatcher
 from sender.delivery.runs import cancel, get_run, move, pause
@@ -22,11 +26,13 @@ from sender.store.addresses import Address
 from sender.store.campaigns import Dispatcher as DispatcherRow
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.controllers import ProviderAccount
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store, open_store
 from sender.store.suppressions import Block
-from sender.vocabulary import BlockCause, Channel, DeliveryState, Reason, RunState
+from sender.vocabulary import BlockCause, Channel, DeliveryState, ProviderName, Reason, RunState
 from tests.fakes.ses import SesFake
+from tests.support.campaign_folder import CREDENTIALS, Office, open_office
 from tests.support.dispatch_world import World, build_world
 from tests.support.factory import NOW, OPERATOR, add_contact, add_point, establish
 from tests.support.import_world import World as ImportWorld
@@ -227,6 +233,105 @@ def test_what_comes_back_after_a_cancellation_is_cancelled(build: Build) -> None
         run = get_run(session, world.run_id)
         record_outcomes(session, run, dispatcher_id, outcomes, world.clock.now())
     assert world.counts().by_reason == {Reason.CANCELLED: 2}
+
+
+def test_a_dispatcher_that_waits_for_its_last_call_is_seen_to_be_alive(build: Build) -> None:
+    class Ahead(SystemClock):
+        by = timedelta(0)
+
+        def now(self) -> datetime:
+            return super().now() + self.by
+
+    world = build(1)
+    world.clock = clock = Ahead()
+    world.plan()
+    seen: list[bool] = []
+
+    def wait_for_two_beats(_batch: list[Outgoing]) -> None:
+        dispatcher.request_stop()
+        for minutes in (5, 10):
+            clock.by = timedelta(minutes=minutes)
+            seen.append(_beats_after(world, SystemClock().now() + clock.by - timedelta(minutes=1)))
+
+    with world.provider() as provider:
+        provider.before = wait_for_two_beats
+        dispatcher = world.dispatcher(provider)
+        dispatcher.run()
+    assert seen == [True, True]
+
+
+def _beats_after(world: World, moment: datetime) -> bool:
+    """Wait for a heartbeat later than this; it takes a quarter of a second where there is one."""
+    pause = threading.Event()
+    for _ in range(300):
+        with world.store.read() as session:
+            if session.scalars(select(DispatcherRow.heartbeat_at)).one() > moment:
+                return True
+        pause.wait(0.01)
+    return False
+
+
+@pytest.fixture
+def office(
+    store: Store, tmp_path: Path, fake: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with open_office(store, tmp_path, ses=fake, people=4) as opened:
+        yield opened
+
+
+def _stop_after_planning(office: Office, state: RunState) -> int:
+    """Leave a run as a process that died in mid-work left it."""
+    launch = prepare_launch(office.context, office.email())
+    launch.confirm()
+    launch.close()
+    now = office.context.clock.now()
+    with office.store.write() as session:
+        run = get_run(session, launch.run_id, lock=True)
+        move(session, run, RunState.RUNNING, now=now, operator=OPERATOR)
+        move(session, run, state, now=now, operator=OPERATOR)
+    return launch.run_id
+
+
+def test_a_pause_cut_short_can_be_resumed(office: Office, fake: SesFake) -> None:
+    run_id = _stop_after_planning(office, RunState.PAUSING)
+    assert office.resume(run_id) is Ending.FINISHED
+    assert len(fake.messages) == 4
+
+
+def test_an_amendment_is_looked_at_without_a_lock(office: Office) -> None:
+    run_id = _stop_after_planning(office, RunState.PAUSED)
+    office.write("letter.html", "<p>Dear {{ recipient.first_name }}, come on Sunday.</p>")
+    assert "Sunday" in preview_amendment(office.context, run_id, office.email())
+
+
+def test_a_quota_of_our_own_is_kept_over_launches(office: Office, fake: SesFake) -> None:
+    with office.store.write() as session:
+        account = session.scalars(
+            select(ProviderAccount).where(ProviderAccount.provider == ProviderName.SES)
+        ).one()
+        account.options = {**account.options, "daily_quota": 3}
+    launch = prepare_launch(office.context, office.email())
+    assert launch.remaining_today == 3
+    launch.confirm()
+    dispatcher_stops_at_the_quota(launch)
+    launch.close()
+    assert len(fake.messages) == 3
+    again = prepare_resume(office.context, launch.run_id)
+    assert again.remaining_today == 0
+    again.close()
+
+
+def dispatcher_stops_at_the_quota(launch: Launch) -> None:
+    """Interrupt the dispatch as soon as it waits."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.waiting_until is not None:
+            raise KeyboardInterrupt
+
+    launch.on_progress = interrupt
+    assert launch.dispatch() is Ending.INTERRUPTED
 
 
 # Concurrency on PostgreSQL
