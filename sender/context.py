@@ -10,7 +10,7 @@ from sender.settings import Settings, load_settings
 from sender.store.clock_check import require_agreeing_clock
 from sender.store.engine import Store, open_store
 from sender.store.keys import AddressHasher, register_key, require_key
-from sender.store.migrate import require_current, upgrade
+from sender.store.schema import require_current
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def set_up_database(settings: Settings, clock: Clock) -> None:
     Raises:
         KeyRefusedError: the database was made with another key.
     """
+    from sender.store.migrate import upgrade  # noqa: PLC0415  # Alembic takes its time
+
     hasher = AddressHasher(settings.hash_key_bytes)
     upgrade(settings.database_url)
     store = open_store(settings.database_url)

@@ -18,7 +18,7 @@ from sender.store.clock_check import require_agreeing_clock
 from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.engine import Store, open_store
 from sender.store.keys import AddressHasher, require_key
-from sender.store.migrate import require_current
+from sender.store.schema import require_current
 from sender.suppression.tokens import TokenKeys
 
 

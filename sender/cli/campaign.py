@@ -1,6 +1,5 @@
 """Commands of campaigns: check, preview, test, launch, and a run's life afterwards."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,7 +170,7 @@ def status(
             out.show([line.document for line in lines], run_rows(lines))
             if not watch or all(line.over for line in lines):
                 return
-            time.sleep(_WATCH_EVERY_SECONDS)
+            context.clock.sleep(_WATCH_EVERY_SECONDS)
 
 
 @app.command(epilog=examples("sender campaign pause 7"))

@@ -8,7 +8,7 @@ from sender.clock import SystemClock
 from sender.consent.checking import check_history
 from sender.context import set_up_database
 from sender.store.engine import open_store
-from sender.store.migrate import current_revision
+from sender.store.schema import current_revision
 
 app = group("Set up the database, and check that its history holds.")
 

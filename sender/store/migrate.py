@@ -1,12 +1,8 @@
-"""Bring a database to this version of the schema, or say that it is not there."""
+"""Bring a database to this version of the schema, or back."""
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
-from sender.errors import DatabaseError
 from sender.resources import resource_folder
 from sender.store.engine import Store, open_store
 
@@ -46,27 +42,3 @@ def _run(store: Store, direction: str, revision: str) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         config.attributes["connection"] = connection
         getattr(command, direction)(config, revision)
-
-
-def current_revision(connection: Connection) -> str | None:
-    """Return the revision that this database is at; None when it was never migrated."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def require_current(store: Store) -> None:
-    """Refuse to work on a database of another schema version.
-
-    Raises:
-        DatabaseError: it was never migrated, or is older or newer than this program.
-    """
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    with store.engine.connect() as connection:
-        found = current_revision(connection)
-    if found == head:
-        return
-    if found is None:
-        raise DatabaseError("The database has not been set up.", remedy="Run: sender db upgrade")
-    raise DatabaseError(
-        f"The database is at schema {found}; this program needs {head}.",
-        remedy="Run: sender db upgrade (or use the program version that made it).",
-    )
