@@ -31,7 +31,8 @@ from tests.support.campaign_folder import (
 )
 from tests.support.factory import OPERATOR, add_controller_version
 
-PEOPLE = 120
+PEOPLE = 150
+"""Three batches, whatever their order."""
 SUSPENDED = error_answer(400, "AccountSuspendedException", "The account is suspended.")
 
 
