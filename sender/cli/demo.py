@@ -27,15 +27,11 @@ def demo(
     if result.sent_before:
         names = " and ".join(result.sent_before)
         parts.append(f"Sent by an earlier run already, so nobody was written to again: {names}.")
-    parts.append(
-        "\n".join(
-            [
-                f"Look at the messages:  {into}/outbox/index.html",
-                f"Try commands on it:    . {into}/environment",
-                "                       sender explain n00001@example.org --campaign "
-                f"{into}/campaigns/library-news.toml",
-                "                       sender campaign status",
-            ]
-        )
-    )
+    campaign = into / "campaigns" / "library-news.toml"
+    parts += [
+        f"Look at the messages:  {into}/outbox/index.html",
+        f"Try commands on it:    . {into}/environment",
+        f"                       sender explain n00001@example.org --campaign {campaign}",
+        "                       sender campaign status",
+    ]
     out.show([view.document for view in views], *parts)
