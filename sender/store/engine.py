@@ -6,8 +6,9 @@ from datetime import timedelta
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
@@ -78,12 +79,29 @@ def create_engine_for(url: URL) -> Engine:
     """
     if url.get_backend_name() == "postgresql":
         options = {"options": _POSTGRESQL_OPTIONS}
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=options)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=options)
+        event.listen(engine, "handle_error", _say_without_values)
+        return engine
     waiting = {"timeout": BUSY_TIMEOUT.total_seconds()}
     engine = create_engine(url, hide_parameters=True, connect_args=waiting)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _say_without_values(context: ExceptionContext) -> None:
+    """Keep of PostgreSQL's error its first line, whose DETAIL quotes the row at fault.
+
+    Of bad values (SQLSTATE class 22) that line quotes them too, so only the SQLSTATE is kept.
+    """
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return
+    said = error.diag.message_primary
+    said = f"SQLSTATE {error.sqlstate}" if error.sqlstate.startswith("22") else said or ""
+    error.args = (said,)
+    if wrapped is not None:
+        wrapped.args = (f"({type(error).__name__}) {said}",)
 
 
 def _normalised(url: str) -> URL:
