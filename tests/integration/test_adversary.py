@@ -1,6 +1,7 @@
 """What could make it send wrongly, or lose somebody: each way that was found once stays closed."""
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -403,13 +404,18 @@ def test_an_objection_reaches_addresses_that_arrive_meanwhile(
 # Quiet
 
 
-def test_a_failing_statement_does_not_tell_its_values(store: Store) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO contact_point (address) VALUES (:value)",
+        "INSERT INTO contact_point (created_at) VALUES (:value)",
+    ],
+)
+def test_a_failing_statement_does_not_tell_its_values(store: Store, statement: str) -> None:
     with pytest.raises(DBAPIError) as failure, store.write() as session:
-        session.execute(
-            text("INSERT INTO contact_point (address) VALUES (:address)"),
-            {"address": "jo@example.org"},
-        )
-    assert "jo@example.org" not in str(failure.value).partition("DETAIL")[0]
+        session.execute(text(statement), {"value": "jo@example.org"})
+    told = "".join(traceback.format_exception(failure.value))
+    assert "jo@example.org" not in told.replace('{"value": "jo@example.org"}', "")
 
 
 # Providers
