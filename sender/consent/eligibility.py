@@ -7,14 +7,17 @@ correlated scopes are four times slower, single probes thirty times.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BinaryExpression,
+    BindParameter,
     ColumnElement,
     FromClause,
     Select,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -26,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from sender.consent.policy import CAUSE_REASONS, FLAW_REASONS, STATUS_REASONS, Scope
-from sender.store.base import Word
+from sender.store.base import UtcDateTime, Word
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.suppressions import Block
@@ -100,11 +103,24 @@ def decisions(people: People, scopes: Sequence[Scope]) -> Select[Any]:
     )
 
 
+def moments(scopes: Sequence[Scope]) -> dict[str, datetime]:
+    """Return the parameters by which a statement of `decisions` is used again at another time.
+
+    The scopes must be those that it was made for in all but their times.
+    """
+    found: dict[str, datetime] = {}
+    for number, scope in enumerate(scopes):
+        found |= {f"at_{number}": scope.at, f"fresh_after_{number}": scope.fresh_after}
+        if scope.frozen_at is not None:
+            found[f"frozen_at_{number}"] = scope.frozen_at
+    return found
+
+
 class _ScopeParts:
     """The joins and the CASE of one scope."""
 
     def __init__(self, people: People, scope: Scope, number: int) -> None:
-        self.people, self.scope = people, scope
+        self.people, self.scope, self.number = people, scope, number
         self.state = aliased(ConsentState, name=f"state_{number}")
         self.contact = aliased(Contact, name=f"contact_{number}")
         self.point = aliased(ContactPoint, name=f"point_{number}")
@@ -153,11 +169,12 @@ class _ScopeParts:
             *[(state.flaw == flaw, _reason(why)) for flaw, why in FLAW_REASONS.items()],
             (state.status.not_in(AFFIRMED), _reason(Reason.NO_CONSENT)),
             (state.flaw != ConsentFlaw.NONE, _reason(Reason.NO_CONSENT)),
-            (state.ends_at <= self.scope.at, _reason(Reason.ENDED)),
+            (state.ends_at <= self._moment("at", self.scope.at), _reason(Reason.ENDED)),
             (
                 or_(
                     state.last_affirmative_at.is_(None),
-                    state.last_affirmative_at <= self.scope.fresh_after,
+                    state.last_affirmative_at
+                    <= self._moment("fresh_after", self.scope.fresh_after),
                 ),
                 _reason(Reason.STALE),
             ),
@@ -166,8 +183,9 @@ class _ScopeParts:
 
     def _controller_rules(self) -> list[tuple[ColumnElement[bool], ColumnElement[Any]]]:
         rules: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = []
-        state, frozen_at = self.state, self.scope.frozen_at
-        if frozen_at is not None:
+        state = self.state
+        if self.scope.frozen_at is not None:
+            frozen_at = self._moment("frozen_at", self.scope.frozen_at)
             not_since = or_(
                 state.last_affirmative_at.is_(None),
                 state.last_affirmative_at <= frozen_at,
@@ -216,6 +234,9 @@ class _ScopeParts:
             .correlate(self.people.rows)
         )
 
+    def _moment(self, name: str, value: datetime) -> BindParameter[datetime]:
+        return bindparam(f"{name}_{self.number}", value, UtcDateTime())
+
     def _folded_blocks(self, number: int) -> FromClause:
         scope = self.scope
         return (
@@ -257,5 +278,14 @@ def any_of(address_ids: Sequence[int]) -> AddressRange:
 
     def within(column: IdColumn) -> BinaryExpression[bool]:
         return column.in_(address_ids)
+
+    return within
+
+
+def given_as(parameter: str) -> AddressRange:
+    """Return the range of the ids that are given, under this name, when the statement runs."""
+
+    def within(column: IdColumn) -> BinaryExpression[bool]:
+        return column.in_(bindparam(parameter, expanding=True))
 
     return within

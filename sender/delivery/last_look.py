@@ -7,14 +7,16 @@ and its write to the network cannot be stopped by any program.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal, select, update
+from sqlalchemy import Select, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from sender.consent.eligibility import People, any_of, decisions
+from sender.consent.eligibility import People, decisions, given_as, moments
+from sender.consent.freshness import FreshnessPolicy
 from sender.consent.policy import Scope
 from sender.delivery.recovery import was_ended
 from sender.delivery.scopes import scopes_of_run
@@ -32,6 +34,9 @@ from sender.vocabulary import (
 
 LAST_LOOK_LIFETIME = timedelta(seconds=1)
 """How old a last look may be when its provider request starts (invariant 2)."""
+
+_ANY_TIME = datetime.min.replace(year=2000, tzinfo=UTC)
+_DELIVERIES, _ADDRESSES = "look_deliveries", "look_addresses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +136,28 @@ def _verdicts(
     if run.is_test:
         return _test_verdicts(session, run, waiting)
     scopes = scopes_of_run(session, run, at)
-    people = _people(run, waiting)
-    rows = session.execute(decisions(people, scopes)).mappings()
+    statement = _statement(tuple(_timeless(scope) for scope in scopes))
+    parameters: dict[str, Any] = {
+        **moments(scopes),
+        _DELIVERIES: [item.delivery_id for item in waiting],
+        _ADDRESSES: [item.address_id for item in waiting],
+    }
+    rows = session.execute(statement, parameters).mappings()
     verdicts = {row["key"]: _verdict(dict(row), scopes) for row in rows}
     # Somebody whom the statement does not return is refused: all checks fail closed.
     gone = Verdict(Reason.NO_CONSENT, run.controller_id, {})
     return {item.delivery_id: verdicts.get(item.delivery_id, gone) for item in waiting}
 
 
-def _people(run: Run, waiting: Sequence[Prepared]) -> People:
+def _timeless(scope: Scope) -> Scope:
+    """Return what makes one statement differ from another; times are its parameters."""
+    frozen_at = None if scope.frozen_at is None else _ANY_TIME
+    return replace(scope, at=_ANY_TIME, freshness=FreshnessPolicy(), frozen_at=frozen_at)
+
+
+@lru_cache(64)
+def _statement(scopes: tuple[Scope, ...]) -> Select[Any]:
+    """Return the statement of a last look, made once: making it costs as much as running it."""
     query = (
         select(
             Delivery.id.label("key"),
@@ -151,13 +169,13 @@ def _people(run: Run, waiting: Sequence[Prepared]) -> People:
         )
         .outerjoin(
             ContactPoint,
-            (ContactPoint.controller_id == run.controller_id)
+            (ContactPoint.controller_id == scopes[0].controller_id)
             & (ContactPoint.address_id == Delivery.address_id),
         )
         .outerjoin(StagedRecipient, StagedRecipient.id == Delivery.staged_recipient_id)
-        .where(Delivery.id.in_([item.delivery_id for item in waiting]))
+        .where(Delivery.id.in_(bindparam(_DELIVERIES, expanding=True)))
     )
-    return People(query.subquery("people"), any_of([item.address_id for item in waiting]))
+    return decisions(People(query.subquery("people"), given_as(_ADDRESSES)), scopes)
 
 
 def _verdict(row: Mapping[str, Any], scopes: Sequence[Scope]) -> Verdict:
