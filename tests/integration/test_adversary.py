@@ -3,6 +3,7 @@
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from sender.delivery.recovery import start_dispatcher
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.providers.base import Accepted, NotStarted, Outgoing, Rejected, Result
 from sender.store.addresses import Address
+from sender.store.campaigns import CampaignVersion, Run
 from sender.store.campaigns import Dispatcher as DispatcherRow
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
@@ -35,7 +37,16 @@ from sender.vocabulary import BlockCause, Channel, DeliveryState, ProviderName, 
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, Office, open_office
 from tests.support.dispatch_world import World, build_world
-from tests.support.factory import NOW, OPERATOR, add_contact, add_point, establish
+from tests.support.factory import (
+    NOW,
+    OPERATOR,
+    add_contact,
+    add_freeze,
+    add_point,
+    add_run,
+    block,
+    establish,
+)
 from tests.support.import_world import World as ImportWorld
 from tests.support.import_world import build_world as build_import_world
 
@@ -139,10 +150,57 @@ def test_a_block_that_this_program_does_not_know_blocks(build: Build) -> None:
 
 
 def block_unknown(session: Session, world: World) -> None:
-    from tests.support.factory import block  # noqa: PLC0415
-
     block(session, world.points[0].address_id, cause=BlockCause.HOLD, now=world.clock.now())
     session.execute(text("UPDATE block SET cause = 99"))
+
+
+# The last look, whatever was looked at before it
+
+
+def test_each_last_look_asks_for_its_own_time_and_limits(build: Build, fake: SesFake) -> None:
+    first = build(3)
+    first.plan()
+    first.dispatch()
+    with first.store.write() as session:
+        earlier = get_run(session, first.run_id)
+        version = session.get_one(CampaignVersion, earlier.version_id)
+        run = add_run(session, first.organisation, version, fresh_within_months=None)
+    second = replace(first, run_id=run.id)
+    assert second.plan().pending == 3
+    stale, ended, sent = (point.address_id for point in first.points)
+    long_ago, soon = first.clock.now() - timedelta(days=100), timedelta(seconds=1)
+    with first.store.write() as session:
+        session.execute(update(Run).where(Run.id == run.id).values(fresh_within_months=3))
+        for address_id, values in (
+            (stale, {"last_affirmative_at": long_ago}),
+            (ended, {"ends_at": first.clock.now() - soon}),
+        ):
+            change = update(ConsentState).where(ConsentState.address_id == address_id)
+            session.execute(change.values(**values))
+    second.dispatch()
+    assert second.counts().by_reason == {Reason.STALE: 1, Reason.ENDED: 1}
+    with first.store.read() as session:
+        last = session.scalars(
+            select(Delivery.id).where(Delivery.run_id == run.id, Delivery.address_id == sent)
+        ).one()
+    assert fake.delivery_ids[3:] == [last]
+
+
+def test_a_freeze_after_a_look_of_before_is_seen(build: Build) -> None:
+    world = build(200)
+    world.plan()
+
+    def freeze(_answer: object) -> None:
+        with world.store.write() as session:
+            add_freeze(session, world.organisation.controller, world.clock.now())
+        provider.after = lambda _later: None
+
+    with world.provider() as provider:
+        provider.after = freeze
+        world.dispatcher(provider).run()
+    counts = world.counts()
+    assert counts.by_reason[Reason.CONTROLLER_FROZEN] > 0
+    assert counts.by_reason[Reason.CONTROLLER_FROZEN] + len(world.fake.messages) == 200
 
 
 # What a provider says, however long it says it
