@@ -20,7 +20,8 @@ from tests.fakes.command import run_fake
 from tests.fakes.loop import LoopServer, reset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from contextlib import suppress
+from collections.abc import Callable
 
 _MESSAGE_ID = re.compile(r"<(\d+)\.(\d+)@[^>]+>")
 
@@ -178,8 +179,10 @@ class _Conversation(SMTP):
         await asyncio.Event().wait()
 
     def abort(self) -> None:
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        # Before Python 3.11.5, asyncio's TLS transport cannot be aborted after it was closed.
+        with suppress(AttributeError):
+            if isinstance(self.transport, asyncio.Transport):
+                self.transport.abort()
 
     def _close_quietly(self) -> None:
         if isinstance(self.transport, asyncio.Transport):
