@@ -8,6 +8,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import default
 from enum import Enum, auto
@@ -20,8 +21,7 @@ from tests.fakes.command import run_fake
 from tests.fakes.loop import LoopServer, reset
 
 if TYPE_CHECKING:
-    from contextlib import suppress
-from collections.abc import Callable
+    from collections.abc import Callable
 
 _MESSAGE_ID = re.compile(r"<(\d+)\.(\d+)@[^>]+>")
 
