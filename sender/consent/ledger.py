@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,14 +67,17 @@ class ConsentAct:
 def record(session: Session, acts: Sequence[ConsentAct], now: datetime) -> list[int]:
     """Append the acts to the ledger, fold the states they touch and return the event ids, in order.
 
+    A no that claims to lie in the future, by a clock that is fast, is taken as of now: it is never
+    lost for its time.
+
     Raises:
-        RefusedError: an act lies in the future, or a yes names no notice (guidance ¶25, ¶55).
+        RefusedError: a yes or a request lies in the future, or a yes names no notice (guidance ¶25,
+            ¶55).
     """
+    sound = [_sound(act, now) for act in acts]
+    lock_addresses(session, (act.address_id for act in sound))
     event_ids: list[int] = []
-    for some in chunks(acts):
-        for act in some:
-            _require_sound(act, now)
-        lock_addresses(session, (act.address_id for act in some))
+    for some in chunks(sound):
         event_ids.extend(append(session, CONSENT_LEDGER, [_row(act, now) for act in some], now))
         refold(session, sorted({act.key for act in some}))
     return event_ids
@@ -97,7 +100,9 @@ def refold(session: Session, keys: Sequence[Key]) -> None:
             upsert(session, ConsentState, states, STATE_KEY)
 
 
-def _require_sound(act: ConsentAct, now: datetime) -> None:
+def _sound(act: ConsentAct, now: datetime) -> ConsentAct:
+    if act.kind.is_negative:
+        return act if act.occurred_at <= now else replace(act, occurred_at=now)
     if act.occurred_at > now:
         raise RefusedError("A consent event lies in the future.", remedy="Correct its time.")
     if act.kind.is_affirmative and act.notice_id is None:
@@ -105,6 +110,7 @@ def _require_sound(act: ConsentAct, now: datetime) -> None:
             "A yes without the wording that was seen is no evidence of consent.",
             remedy="Name the notice; add it with: sender notice add",
         )
+    return act
 
 
 def _row(act: ConsentAct, now: datetime) -> NewRow:

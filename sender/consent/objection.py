@@ -64,22 +64,6 @@ def _mark_contacts(session: Session, objection: Objection) -> None:
     )
 
 
-def objected_addresses(
-    session: Session, controller_id: int, address_ids: Sequence[int]
-) -> dict[int, datetime]:
-    """Return those of the addresses whose contact objected, with the time of the objection."""
-    query = (
-        select(ContactPoint.address_id, Contact.objected_at)
-        .join(Contact, Contact.id == ContactPoint.contact_id)
-        .where(
-            ContactPoint.controller_id == controller_id,
-            ContactPoint.address_id.in_(address_ids),
-            Contact.objected_at.is_not(None),
-        )
-    )
-    return {address: at for address, at in session.execute(query) if at is not None}
-
-
 def _contacts_of(objection: Objection) -> Select[int]:
     return select(ContactPoint.contact_id).where(
         ContactPoint.controller_id == objection.controller_id,

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from sender.errors import KeyRefusedError
@@ -34,7 +34,13 @@ class AddressHasher:
 
 
 def register_key(session: Session, hasher: AddressHasher, now: datetime) -> None:
-    """Make this key the database's own if it has none yet; otherwise require it."""
+    """Make this key the database's own if it has none yet; otherwise require it.
+
+    Raises:
+        KeyRefusedError: the database has another key.
+    """
+    if session.get_bind().dialect.name == "postgresql":  # two first commands, each with its own key
+        session.execute(text("LOCK TABLE hash_key IN SHARE ROW EXCLUSIVE MODE"))
     if session.scalar(select(HashKey.id).limit(1)) is None:
         session.add(HashKey(fingerprint=hasher.fingerprint, registered_at=now))
     else:

@@ -1,29 +1,37 @@
 """Set and release blocks. The events are the history; the blocks are what is in force."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
 from sender.store.chain import SUPPRESSION_LEDGER, NewRow, append
 from sender.store.portable import chunks, insert_missing
-from sender.store.suppressions import Block
-from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, SuppressionAct
+from sender.store.suppressions import Block, SuppressionEvent
+from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, SuppressionAct
 
 
 @dataclass(frozen=True, slots=True)
 class BlockScope:
-    """Which messages a block covers: None and `*` stand for every controller, purpose, channel."""
+    """Which messages a block covers: None and `*` stand for every controller, purpose, channel.
+
+    Raises:
+        ValueError: there is no such channel; a block on it would hold nothing back.
+    """
 
     address_id: int
     controller_id: int | None
     channel: str = EVERY_CHANNEL
     purpose_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.channel != EVERY_CHANNEL:
+            Channel(self.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,13 @@ class Suppression:
 def suppress(session: Session, acts: Sequence[Suppression], now: datetime) -> list[int]:
     """Record acts that set blocks, put the blocks in force and return the event ids, in order.
 
-    Nothing else is needed: no contact, delivery or campaign (guidance ¶56).
+    Nothing else is needed: no contact, delivery or campaign (guidance ¶56). An act that claims to
+    lie in the future, by a clock that is fast, is taken as of now.
     """
+    dated = [replace(act, occurred_at=min(act.occurred_at, now)) for act in acts]
+    lock_addresses(session, (act.scope.address_id for act in dated))
     event_ids: list[int] = []
-    for some in chunks(acts):
-        lock_addresses(session, (act.scope.address_id for act in some))
+    for some in chunks(dated):
         rows = [_event(act, SuppressionAct.SET, now) for act in some]
         ids = append(session, SUPPRESSION_LEDGER, rows, now)
         blocks = [_block(act, event_id) for act, event_id in zip(some, ids, strict=True)]
@@ -73,20 +83,14 @@ def release(session: Session, act: Suppression, now: datetime) -> int:
     """Record an act that lifts exactly the block of its scope and cause; return the event id.
 
     Raises:
-        RefusedError: it would lift what a person set without a new act of that person, or it comes
-            from an import.
+        RefusedError: it would lift what a person set without a new act of that person, or what was
+            set after it; it comes from an import, or from an operator without evidence; or it lies
+            in the future.
     """
-    if act.batch_id is not None:
-        raise RefusedError("An import releases nothing.")
-    if act.cause.set_by_person and not act.by_person:
-        raise RefusedError(
-            "Only the person's own explicit act lifts what the person set.",
-            remedy="Ask them to opt in again themselves.",
-        )
+    _require_releasable(act, now)
     lock_addresses(session, [act.scope.address_id])
-    event_id = append(session, SUPPRESSION_LEDGER, [_event(act, SuppressionAct.RELEASE, now)], now)[
-        0
-    ]
+    _require_newest(session, act)
+    event_ids = append(session, SUPPRESSION_LEDGER, [_event(act, SuppressionAct.RELEASE, now)], now)
     session.execute(
         delete(Block).where(
             Block.address_id == act.scope.address_id,
@@ -96,7 +100,43 @@ def release(session: Session, act: Suppression, now: datetime) -> int:
             Block.cause == act.cause,
         )
     )
-    return event_id
+    return event_ids[0]
+
+
+def _require_releasable(act: Suppression, now: datetime) -> None:
+    if act.batch_id is not None:
+        raise RefusedError("An import releases nothing.")
+    if act.cause.set_by_person and not act.by_person:
+        raise RefusedError(
+            "Only the person's own explicit act lifts what the person set.",
+            remedy="Ask them to opt in again themselves.",
+        )
+    if not act.by_person and not act.personal:
+        raise RefusedError(
+            "An operator lifts a block only with evidence.",
+            remedy="Say what shows that the address works again, or that the reply was no opt-out.",
+        )
+    if act.occurred_at > now:
+        raise RefusedError("A release lies in the future.", remedy="Correct its time.")
+
+
+def _require_newest(session: Session, act: Suppression) -> None:
+    """A START that was overtaken by a newer STOP lifts nothing; a tie is a no."""
+    event = SuppressionEvent
+    newer = select(event.id).where(
+        event.address_id == act.scope.address_id,
+        event.act == SuppressionAct.SET,
+        event.cause == act.cause,
+        event.controller_id.is_not_distinct_from(act.scope.controller_id),
+        event.channel == act.scope.channel,
+        event.purpose_id.is_not_distinct_from(act.scope.purpose_id),
+        event.occurred_at >= act.occurred_at,
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        raise RefusedError(
+            "The block was set again at or after the time of this release.",
+            remedy="Nothing is to be done: the newer no stands.",
+        )
 
 
 def _event(act: Suppression, direction: SuppressionAct, now: datetime) -> NewRow:
