@@ -41,7 +41,7 @@ def plan(store: Store, clock: Clock, run_id: int, audience: Audience) -> Iterato
     The run's state is left at `planning`; the caller decides what follows.
     """
     with store.write() as session:
-        run = session.get_one(Run, run_id)
+        run = session.get_one(Run, run_id, with_for_update=True)
         if run.plan_ends_at is None:
             run.plan_ends_at = audience.last(session)
         end = run.plan_ends_at

@@ -19,8 +19,10 @@ from sender.consent import objection as objection_module
 from sender.consent.eligibility import People, any_of, decisions
 from sender.consent.objection import Objection, record_objection
 from sender.consent.scopes import load_scope
+from sender.delivery.audience import ContactAudience
 from sender.delivery.dispatch import Ending, Progress
 from sender.delivery.outcomes import Outcome, record_outcomes
+from sender.delivery.planning import plan
 from sender.delivery.recovery import start_dispatcher
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.providers.base import Accepted, NotStarted, Outgoing, Rejected, Result
@@ -410,6 +412,39 @@ def test_a_reading_session_sees_one_picture(postgres: Store) -> None:
         with postgres.write() as writing:
             writing.add(Address(channel=Channel.EMAIL, key_hash=bytes(32)))
         assert reading.scalar(count) == before
+
+
+def test_two_who_plan_at_once_agree_where_the_audience_ends(
+    postgres: Store, fake: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build_world(postgres, fake, people=2)
+    audience = ContactAudience(world.organisation.id, Channel.EMAIL)
+    first, last = (point.address_id for point in world.points)
+    others: list[threading.Thread] = []
+    asked: list[str] = []
+
+    def while_another_plans(_audience: ContactAudience, _session: Session) -> int:
+        if others:
+            asked.append("by the other too")
+            return first
+        asked.append("by one alone")
+        others.append(threading.Thread(target=lambda: list(world_plan(world, audience))))
+        others[0].start()
+        others[0].join(timeout=0.3)  # waits for us, or is done
+        return last
+
+    monkeypatch.setattr(ContactAudience, "last", while_another_plans)
+    list(world_plan(world, audience))
+    others[0].join()
+    with postgres.read() as session:
+        run = get_run(session, world.run_id)
+        assert run.planned_through == run.plan_ends_at == last
+    assert asked == ["by one alone"]
+    assert world.counts().planned == 2
+
+
+def world_plan(world: World, audience: ContactAudience) -> Iterator[int]:
+    return plan(world.store, world.clock, world.run_id, audience)
 
 
 def test_an_objection_reaches_addresses_that_arrive_meanwhile(
