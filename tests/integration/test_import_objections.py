@@ -1,6 +1,7 @@
 """An import never lifts a no, and an objection reaches every address of the person."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -161,8 +162,9 @@ def test_imported_yes_stays_beaten_after_the_person_lifts_the_objection(world: W
     world.bring_in(f"email,{CONSENT}\njo@example.org,{BY_EMAIL}\n")
     with world.store.write() as session:
         scope = BlockScope(session.scalars(select(Block.address_id)).one(), 1)
-        act = Suppression(scope, BlockCause.OBJECTION, NOW, "page", by_person=True, operator="t")
-        release(session, act, NOW)
+        later = NOW + timedelta(seconds=1)
+        act = Suppression(scope, BlockCause.OBJECTION, later, "page", by_person=True, operator="t")
+        release(session, act, later)
         session.execute(update(Contact).values(objected_at=None))
     assert reason(world, "jo@example.org") is Reason.OBJECTED
     assert world.all(select(ConsentState.status)) == [(ConsentKind.OBJECTED,)]
