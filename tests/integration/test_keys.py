@@ -11,6 +11,7 @@ from sender.store.engine import Store
 from sender.store.keys import AddressHasher, register_key, require_key
 from sender.vocabulary import Channel
 from tests.support.factory import HASHER, NOW, address_id_of
+from tests.support.waiting import Rival
 
 WRONG = AddressHasher(bytes(range(1, 33)))
 
@@ -89,3 +90,19 @@ def test_a_missing_or_malformed_key_is_refused_with_a_remedy(
 def test_a_key_of_32_bytes_is_taken_with_stray_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDER_HASH_KEY", f" {'ab' * 32}\n")
     assert Settings().hash_key_bytes == b"\xab" * 32
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_two_first_commands_with_different_keys_register_one(store: Store) -> None:
+    def register_wrong() -> None:
+        with store.write() as session:
+            register_key(session, WRONG, NOW)
+
+    rival = Rival(store, register_wrong)
+    with store.write() as session:
+        register_key(session, HASHER, NOW)
+        rival.start()
+    with pytest.raises(KeyRefusedError):
+        rival.finish()
+    with store.read() as session:
+        assert session.scalars(select(HashKey.fingerprint)).all() == [HASHER.fingerprint]
