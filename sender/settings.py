@@ -18,7 +18,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SENDER_", extra="ignore", frozen=True)
 
-    database_url: str = "sqlite:///sender.sqlite3"
+    database_url: str = Field(default="sqlite:///sender.sqlite3", repr=False)
     hash_key: SecretStr | None = None
     token_keys: SecretStr | None = None
     """`id:secret` pairs, comma-separated, newest first; the first signs, the others only verify."""

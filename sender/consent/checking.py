@@ -9,7 +9,8 @@ from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.orm import Session
 
 from sender.consent.fold import EventView, fold
-from sender.store.chain import LEDGERS, verify
+from sender.store.chain import LEDGERS
+from sender.store.chain_check import verify
 from sender.store.consents import ConsentEvent, ConsentState, Notice
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, SuppressionAct

@@ -22,6 +22,7 @@ def load_scope(
     at: datetime,
     fresh_within_months: int | None = None,
     instigates: bool = True,
+    identity_id: int | None = None,
 ) -> Scope:
     """Return the scope of one question, as the database has it now.
 
@@ -34,6 +35,7 @@ def load_scope(
         fresh_within_months: a campaign's stricter limit, if it has one.
         instigates: whether this controller's own sender identity is used; a body that is only
             named in `on_behalf_of` needs none.
+        identity_id: the sender identity that is used; None for any that is in use.
     """
     frozen_at = session.scalar(
         select(func.max(ControllerFreeze.frozen_at)).where(
@@ -48,7 +50,8 @@ def load_scope(
         at=at,
         freshness=policy.tightened(fresh_within_months),
         frozen_at=frozen_at,
-        has_sender_identity=not instigates or _has_identity(session, controller_id, channel),
+        has_sender_identity=not instigates
+        or _has_identity(session, controller_id, channel, identity_id),
     )
 
 
@@ -75,14 +78,14 @@ def _freshness(
     return most_specific(rows)
 
 
-def _has_identity(session: Session, controller_id: int, channel: Channel) -> bool:
-    found = session.scalar(
-        select(SenderIdentity.id)
-        .where(
-            SenderIdentity.controller_id == controller_id,
-            SenderIdentity.channel == channel,
-            SenderIdentity.retired_at.is_(None),
-        )
-        .limit(1)
+def _has_identity(
+    session: Session, controller_id: int, channel: Channel, identity_id: int | None
+) -> bool:
+    in_use = select(SenderIdentity.id).where(
+        SenderIdentity.controller_id == controller_id,
+        SenderIdentity.channel == channel,
+        SenderIdentity.retired_at.is_(None),
     )
-    return found is not None
+    if identity_id is not None:
+        in_use = in_use.where(SenderIdentity.id == identity_id)
+    return session.scalar(in_use.limit(1)) is not None

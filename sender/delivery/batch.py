@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import OperationalError
+
 from sender.clock import Clock
 from sender.delivery.last_look import LAST_LOOK_LIFETIME, Look, Prepared, look_and_mark
 from sender.delivery.outcomes import Outcome, record_outcomes
@@ -37,6 +39,9 @@ PROVIDER_HOLDS = timedelta(minutes=15)
 
 _WAIT_SLICE = timedelta(milliseconds=250)
 
+_RECORD_AGAIN_AFTER = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=3))
+"""Only writing down is tried again, never a call: each outcome saved is one unknown less."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchEnd:
@@ -50,6 +55,11 @@ class BatchEnd:
     untouched: int = 0
     calls: int = 0
     directive: Directive | None = None
+
+    @property
+    def never_started(self) -> bool:
+        """Whether messages were handed to the provider and no request began in time."""
+        return self.returned > 0 and self.calls == 0 and self.directive is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,14 @@ class Batch:
             )
             for item, result in zip(going, results, strict=True)
         ]
+        for wait in _RECORD_AGAIN_AFTER:
+            try:
+                return self._write(outcomes)
+            except OperationalError:  # a lost connection or a lock; the calls are made and over
+                self.clock.sleep(wait.total_seconds())
+        return self._write(outcomes)
+
+    def _write(self, outcomes: Sequence[Outcome]) -> None:
         with self.store.write() as session:
             run = get_run(session, self.run_id)
             record_outcomes(session, run, self.dispatcher_id, outcomes, self.clock.now())

@@ -25,17 +25,23 @@ from sender.delivery.recovery import (
     start_dispatcher,
     was_ended,
 )
-from sender.delivery.runs import finish_if_done, get_run, move, settle
+from sender.delivery.runs import finish_if_done, get_run, move, settle, skip_pending
 from sender.errors import RefusedError
 from sender.providers.base import Directive, DirectiveAction, Provider
 from sender.rendering.message import RenderedMessage
 from sender.rendering.profile import Recipient
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
-from sender.vocabulary import DeliveryState, RunState
+from sender.vocabulary import DeliveryState, Reason, RunState
 
 _POLL = timedelta(milliseconds=250)
 _QUOTA_PAUSE = timedelta(hours=1)
+_MOST_FRUITLESS = 20
+"""Batches in a row of which no request began in time, before the run stops and says so."""
+_TOO_SLOW = (
+    "requests do not begin within a second of the last look: connecting to the provider, or this "
+    "machine, is too slow. Check the network and sender doctor --providers."
+)
 
 
 class Renderer(Protocol):
@@ -136,6 +142,7 @@ class Dispatcher:
     _cursor: int = 0
     _last_beat: datetime | None = None
     _stop_requested: bool = False
+    _fruitless: int = 0
 
     def run(self) -> Ending:
         """Dispatch until nobody is left, or the run is paused, stopped, cancelled or interrupted.
@@ -302,31 +309,30 @@ class Dispatcher:
         self.progress.add(end)
         if self.remaining_today is not None:
             self.remaining_today += end.skipped + end.returned + end.untouched
-        if end.directive is None:
-            if end.accepted:
-                self.pace.speed_up()
-        else:
+        if end.directive is not None:
             self._obey(end.directive)
+        elif end.accepted:
+            self.pace.speed_up()
+        self._fruitless = self._fruitless + 1 if end.never_started else 0
+        if self._fruitless >= _MOST_FRUITLESS:
+            self._stop(_TOO_SLOW)
 
     def _obey(self, directive: Directive) -> None:
         why = f"{directive.code}: {directive.remedy}"[:500]
         if directive.action is DirectiveAction.STOP:
-            with self.store.write() as session:
-                run = get_run(session, self.run_id, lock=True)
-                if run.state is RunState.RUNNING:
-                    move(
-                        session,
-                        run,
-                        RunState.STOPPED,
-                        now=self.clock.now(),
-                        operator="sender",
-                        because=why,
-                    )
+            self._stop(why)
             return
         if directive.action is DirectiveAction.SLOW_DOWN:
             self.pace.slow_down()
         if directive.delay:
             self._defer(directive.delay, why)
+
+    def _stop(self, why: str) -> None:
+        with self.store.write() as session:
+            run = get_run(session, self.run_id, lock=True)
+            if run.state is RunState.RUNNING:
+                now = self.clock.now()
+                move(session, run, RunState.STOPPED, now=now, operator="sender", because=why)
 
     def _defer(self, delay: timedelta, why: str) -> None:
         until = self.clock.now() + delay
@@ -356,6 +362,8 @@ class Dispatcher:
         with self.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
             if was_ended(session, self._dispatcher_id):  # given up for lost: the run is another's
+                if not run.state.is_open:  # what this one knows it never sent, nobody will send now
+                    skip_pending(session, run.id, Reason.CANCELLED)
                 return _ending(run.state, interrupted=True)
             end_dispatcher(session, self._dispatcher_id, now)
             settle(session, run, now=now, operator=self.operator)

@@ -35,7 +35,8 @@ from sender.vocabulary import (
 LAST_LOOK_LIFETIME = timedelta(seconds=1)
 """How old a last look may be when its provider request starts (invariant 2)."""
 
-_ANY_TIME = datetime.min.replace(year=2000, tzinfo=UTC)
+_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+"""Stands for the times that are given with the statement; were one forgotten, all would refuse."""
 _DELIVERIES, _ADDRESSES = "look_deliveries", "look_addresses"
 
 

@@ -19,6 +19,7 @@ def scopes_of_run(session: Session, run: Run, at: datetime) -> list[Scope]:
         purpose_id=run.purpose_id,
         at=at,
         fresh_within_months=run.fresh_within_months,
+        identity_id=run.sender_identity_id,
     )
     bodies = session.scalars(
         select(RunBody).where(RunBody.run_id == run.id).order_by(RunBody.controller_id)

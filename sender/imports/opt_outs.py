@@ -58,8 +58,8 @@ def import_opt_outs(
     The list is a CSV file with a column `email`, `mobile` or `address` (and, if it is known,
     `opt_out_at` and `opt_out_source`), or has one address a line. Addresses are kept by their hash
     only. What is blocked already is left as it is. In the report, `created` rows brought at least
-    one new block. When any opt-out is in force at the end, it is on record that the controller's
-    old opt-outs were imported.
+    one new block. When every row could be read, it is on record that the controller's old opt-outs
+    were imported; with rejects, somebody has to look at them and sign that (`controller declare`).
 
     Args:
         store: the database.
@@ -207,7 +207,8 @@ class _Import:
     def _close(self, batch_id: int, counts: Counts) -> None:
         now = self.clock.now()
         with self.begin() as session:
-            if counts.opt_outs_recorded or counts.opt_outs_unchanged:
+            taken = counts.opt_outs_recorded + counts.opt_outs_unchanged
+            if taken and not counts.rejected:
                 session.add(_declaration(self.context.controller_id, self.operator, now))
             close_batch(
                 session,

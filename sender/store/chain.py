@@ -11,13 +11,13 @@ Every opening is written to the audit trail. On SQLite there is one writer, henc
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import MappingResult, event, insert, select, update
+from sqlalchemy import event, insert, select, update
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sender.store.audit import AuditEvent, AuditPayload, Chain
@@ -28,9 +28,13 @@ from sender.store.suppressions import SuppressionEvent, SuppressionPayload
 NO_PAYLOAD = bytes(32)
 """The digest of a row that never had a personal payload."""
 
-_GENESIS = hashlib.sha256(b"consent-sender chain").digest()
+GENESIS = hashlib.sha256(b"consent-sender chain").digest()
+"""What the first row of every chain follows."""
+
+OPENING = "chain.open"
+"""The audit action that tells of a new chain, with its `ledger` and `chain` as details."""
+
 _UNHASHED = frozenset({"row_hash"})
-_OPENING = "chain.open"
 _HELD = "chains"
 
 
@@ -63,17 +67,6 @@ class NewRow:
     payload: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
-    """The first place where a chain does not hold."""
-
-    ledger: str
-    chain_id: int
-    seq: int
-    row_id: int | None
-    problem: str
-
-
 def append(session: Session, ledger: Ledger, rows: Sequence[NewRow], now: datetime) -> list[int]:
     """Append rows to a free chain of the ledger and return their ids, in order."""
     if not rows:
@@ -98,22 +91,6 @@ def append(session: Session, ledger: Ledger, rows: Sequence[NewRow], now: dateti
     chain.head_hash, chain.head_seq = head, seq
     session.execute(update(Chain).where(Chain.id == chain.id).values(head_hash=head, head_seq=seq))
     return ids
-
-
-def verify(session: Session, ledger: Ledger) -> Iterator[Break]:
-    """Yield the first break of each chain of the ledger; nothing when all is well.
-
-    A chain that was removed whole is told by its opening in the audit trail. What nothing inside
-    the database can tell: the end of a chain cut off together with its head in `chain`, and an
-    audit chain removed whole that tells of no other chain.
-    """
-    chains = session.scalars(select(Chain).where(Chain.ledger == ledger.name)).all()
-    for chain in chains:
-        found = _verify_chain(session, ledger, chain)
-        if found is not None:
-            yield found
-    yield from _strays(session, ledger)
-    yield from _unmatched_openings(session, ledger, {chain.id for chain in chains})
 
 
 def payload_digest(salt: bytes, payload: Mapping[str, Any]) -> bytes:
@@ -155,7 +132,7 @@ def _open_chain(session: Session, ledger: Ledger, now: datetime) -> Chain:
         opened_at=now,
         opened_by="sender",
         head_seq=0,
-        head_hash=_GENESIS,
+        head_hash=GENESIS,
     )
     session.add(chain)
     session.flush()
@@ -163,7 +140,7 @@ def _open_chain(session: Session, ledger: Ledger, now: datetime) -> Chain:
     opening = {
         "recorded_at": now,
         "operator": "sender",
-        "action": _OPENING,
+        "action": OPENING,
         "controller_id": None,
         "details": {"ledger": ledger.name, "chain": chain.id},
     }
@@ -185,94 +162,6 @@ def _insert_payloads(
     ]
     if payloads:
         session.execute(insert(ledger.payloads), payloads)
-
-
-def _verify_chain(session: Session, ledger: Ledger, chain: Chain) -> Break | None:
-    try:
-        return _walk(session, ledger, chain, rows_at_once=5_000)
-    except _UnreadableError:
-        pass
-    try:
-        return _walk(session, ledger, chain, rows_at_once=1)
-    except _UnreadableError as error:
-        return Break(ledger.name, chain.id, error.seq, None, "its columns can't be read")
-
-
-class _UnreadableError(Exception):
-    """A value that its column can't mean, at `seq` or as many rows later as are read at once."""
-
-    def __init__(self, seq: int) -> None:
-        super().__init__(seq)
-        self.seq = seq
-
-
-def _walk(session: Session, ledger: Ledger, chain: Chain, *, rows_at_once: int) -> Break | None:
-    columns = ledger.hashed_columns
-    previous, seq = _GENESIS, 0
-    for row, payload in _stream(session, ledger, chain.id, rows_at_once):
-        seq += 1
-        if row["seq"] != seq:
-            return Break(ledger.name, chain.id, seq, None, "this row is missing")
-        previous = row_hash(previous, columns, row)
-        if row["row_hash"] != previous:
-            return Break(ledger.name, chain.id, seq, row["id"], "its columns were changed")
-        if payload is not None and payload_digest(*payload) != row["payload_digest"]:
-            return Break(ledger.name, chain.id, seq, row["id"], "its payload was changed")
-    if (chain.head_seq, chain.head_hash) != (seq, previous):
-        problem = f"the chain should end at row {chain.head_seq}"
-        return Break(ledger.name, chain.id, seq + 1, None, problem)
-    return None
-
-
-def _strays(session: Session, ledger: Ledger) -> Iterator[Break]:
-    """Yield a row that hangs on another ledger's chain, where no walk along its own would pass."""
-    rows = ledger.rows
-    query = (
-        select(rows.id, rows.chain_id, rows.seq)
-        .join(Chain, Chain.id == rows.chain_id)
-        .where(Chain.ledger != ledger.name)
-        .order_by(rows.id)
-        .limit(1)
-    )
-    for row_id, chain_id, seq in session.execute(query):
-        yield Break(ledger.name, chain_id, seq, row_id, "its chain belongs to another ledger")
-
-
-def _unmatched_openings(session: Session, ledger: Ledger, found: set[int]) -> Iterator[Break]:
-    openings = session.scalars(select(AuditEvent.details).where(AuditEvent.action == _OPENING))
-    told = {opening["chain"] for opening in openings if opening["ledger"] == ledger.name}
-    for chain_id in sorted(told - found):
-        yield Break(ledger.name, chain_id, 0, None, "this chain is gone; its opening is on record")
-    for chain_id in sorted(found - told):
-        yield Break(ledger.name, chain_id, 0, None, "the opening of this chain is not on record")
-
-
-def _stream(
-    session: Session, ledger: Ledger, chain_id: int, rows_at_once: int
-) -> Iterator[tuple[Mapping[str, Any], tuple[bytes, Mapping[str, Any]] | None]]:
-    rows, payloads = ledger.rows.__table__, ledger.payloads.__table__
-    query = (
-        select(rows, payloads.c.salt.label("_salt"), payloads.c.payload.label("_payload"))
-        .select_from(rows.outerjoin(payloads, payloads.c.event_id == rows.c.id))
-        .where(rows.c.chain_id == chain_id)
-        .order_by(rows.c.seq)
-        .execution_options(yield_per=rows_at_once)
-    )
-    seq = 0
-    # Whoever finds a break stops early: the server's cursor must not stay open.
-    with session.execute(query) as result:
-        read = result.mappings()
-        while (row := _next(read, seq + 1)) is not None:
-            seq += 1
-            salt = row["_salt"]
-            yield dict(row), None if salt is None else (salt, row["_payload"])
-
-
-def _next(rows: MappingResult, seq: int) -> Mapping[Any, Any] | None:
-    try:
-        return rows.fetchone()
-    except (TypeError, ValueError) as error:
-        raise _UnreadableError(seq) from error
 
 
 def _canonical(values: Mapping[str, Any]) -> bytes:

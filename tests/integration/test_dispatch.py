@@ -6,18 +6,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from sender.clock import SystemClock
 from sender.consent.objection import Objection, record_objection
+from sender.delivery.batch import Batch
 from sender.delivery.dispatch import Ending
+from sender.delivery.outcomes import Outcome
 from sender.delivery.recovery import SILENT_AFTER
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.errors import RefusedError
-from sender.providers.base import NotStarted, Outgoing
+from sender.providers.base import BatchResult, NotStarted, Outgoing
 from sender.store.campaigns import Dispatcher as DispatcherRow
 from sender.store.campaigns import Run
 from sender.store.consents import ConsentEvent
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.controllers import SenderIdentity
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store, open_store
 from sender.vocabulary import (
@@ -37,6 +41,7 @@ from tests.support.factory import (
     add_body,
     add_contact,
     add_freeze,
+    add_identity,
     add_point,
     block,
     establish,
@@ -174,26 +179,57 @@ def test_nothing_starts_on_a_look_that_is_over_a_second_old(build: Build) -> Non
             return super().monotonic() + self.late
 
     clock = Late()
+    answers: list[BatchResult] = []
     world = build(5)
     world.clock = clock
     world.plan()
     with world.provider() as provider:
 
         def dawdle(_batch: list[Outgoing]) -> None:
-            clock.late = 1.5 if not seen else clock.late
+            clock.late += 1.5
 
-        seen: list[object] = []
-
-        def stop(answer: object) -> None:
-            seen.append(answer)
-            dispatcher.request_stop()
-
-        provider.before, provider.after = dawdle, stop
-        dispatcher = world.dispatcher(provider)
-        assert dispatcher.run() is Ending.INTERRUPTED
+        provider.before, provider.after = dawdle, answers.append
+        assert world.dispatcher(provider).run() is Ending.STOPPED
     assert world.fake.messages == []
-    assert all(isinstance(one, NotStarted) for one in seen[0].results)  # type: ignore[attr-defined]
+    assert {type(result) for answer in answers for result in answer.results} == {NotStarted}
     assert world.counts().pending == 5
+    with world.store.read() as session:
+        assert "a second" in (get_run(session, world.run_id).stopped_because or "")
+
+
+def test_a_record_that_fails_for_a_moment_is_written_again_and_no_call_repeated(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build(5)
+    world.plan()
+    failures = iter([True, True])
+    write = Batch._write
+
+    def fail_twice(batch: Batch, outcomes: list[Outcome]) -> None:
+        if next(failures, False):
+            raise OperationalError("UPDATE", {}, Exception("connection lost"))
+        write(batch, outcomes)
+
+    monkeypatch.setattr(Batch, "_write", fail_twice)
+    assert world.dispatch() is Ending.FINISHED
+    assert world.counts().by_state == {DeliveryState.ACCEPTED: 5}
+    assert len(world.fake.messages) == 5
+
+
+def test_a_sender_identity_that_is_retired_sends_no_more(build: Build) -> None:
+    world = build(3)
+    world.plan()
+    with world.store.write() as session:
+        used = world.organisation.identities[Channel.EMAIL]
+        add_identity(session, world.organisation.controller, Channel.EMAIL, name="another")
+        session.execute(
+            update(SenderIdentity)
+            .where(SenderIdentity.id == used.id)
+            .values(retired_at=world.clock.now())
+        )
+    world.dispatch()
+    assert world.fake.messages == []
+    assert world.counts().by_reason == {Reason.NO_SENDER_IDENTITY: 3}
 
 
 @pytest.mark.parametrize("fault", [Fault.SILENCE, Fault.RESET_MIDWAY])

@@ -106,7 +106,7 @@ def test_dry_run_tells_the_same_and_leaves_nothing(world: World) -> None:
 
 
 def test_it_is_on_record_that_the_old_opt_outs_were_imported(world: World) -> None:
-    world.opt_out("email\nnope\n")
+    world.opt_out("email\nann@example.org\nnope\n")
     assert world.all(select(OptOutDeclaration.id)) == []
     world.opt_out("jo@example.org\n")
     assert world.all(select(OptOutDeclaration.controller_id, OptOutDeclaration.statement)) == [
