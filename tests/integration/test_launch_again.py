@@ -14,7 +14,7 @@ from sender.context import Context
 from sender.delivery.dispatch import Ending
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.errors import RefusedError
-from sender.store.campaigns import Run
+from sender.store.campaigns import Dispatcher, Run
 from sender.store.controllers import ControllerVersion
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store, open_store
@@ -249,6 +249,24 @@ def test_a_run_that_was_left_running_is_carried_on(office: Office, ses: SesFake)
         run = get_run(session, run_id)
         move(session, run, RunState.RUNNING, now=office.context.clock.now(), operator=OPERATOR)
     assert office.launch(office.email()) == (run_id, Ending.FINISHED)
+    assert everybody_once(office, ses)
+
+
+def test_a_dispatcher_that_was_given_up_for_lost_marks_nobody_any_more(
+    office: Office, ses: SesFake
+) -> None:
+    launch = prepare_launch(office.context, office.email())
+
+    def give_up() -> None:
+        with office.store.write() as session:
+            session.execute(update(Dispatcher).values(ended_at=office.context.clock.now()))
+
+    on_bulk_call(ses, 1, give_up)
+    run_id, ending = carry_out(launch)
+    assert ending is Ending.INTERRUPTED
+    assert len(ses.messages) == 50
+    assert office.run(run_id).state is RunState.RUNNING  # it is another's to say how it goes on
+    assert office.resume(run_id) is Ending.FINISHED
     assert everybody_once(office, ses)
 
 
