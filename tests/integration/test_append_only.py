@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sender.store.addresses import Address
 from sender.store.append_only import APPEND_ONLY, CHAINED, NEVER_DELETED
 from sender.store.campaigns import Campaign
-from sender.store.chain import CONSENT_LEDGER, LEDGERS, verify
+from sender.store.chain import CONSENT_LEDGER, LEDGERS
+from sender.store.chain_check import verify
 from sender.store.engine import Store, open_store
 from sender.store.migrate import alembic_config, downgrade, upgrade
 from sender.store.portable import insert_missing, upsert

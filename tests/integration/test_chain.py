@@ -1,107 +1,32 @@
 """The hash chains tell of every change, removal and swap; and what they can't tell is known."""
 
-import threading
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy import Table, create_engine, delete, func, insert, select, text, update
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Table, delete, insert, select, text, update
+from sqlalchemy.orm import Session
 
 from sender.store import audit_trail
-from sender.store.append_only import APPEND_ONLY, NEVER_DELETED, unguard
-from sender.store.audit import AuditEvent, Chain
-from sender.store.chain import (
-    AUDIT_LEDGER,
-    CONSENT_LEDGER,
-    LEDGERS,
-    SUPPRESSION_LEDGER,
-    Break,
-    Ledger,
-    NewRow,
-    append,
-    verify,
-)
+from sender.store.audit import Chain
+from sender.store.chain import AUDIT_LEDGER, CONSENT_LEDGER, Ledger
+from sender.store.chain_check import ANCHORS
 from sender.store.engine import Store
 from sender.store.portable import table_of
 from tests.support.factory import (
     NOW,
     OPERATOR,
-    Organisation,
-    add_batch,
     address_id_of,
-    block,
-    establish,
     record_consent,
 )
-
-ROWS = 6
-MIDDLE = 4
-BY_NAME = {ledger.name: ledger for ledger in LEDGERS}
-
-
-@dataclass(frozen=True)
-class Ledgers:
-    """A database with rows in every ledger, in the hands of its administrator."""
-
-    store: Store
-    body: Organisation
-
-    def tamper(self, *statements: Executable) -> None:
-        """Run the statements past triggers and foreign keys."""
-        engine = create_engine(self.store.engine.url)
-        with engine.begin() as connection:
-            if self.store.dialect == "postgresql":
-                connection.execute(text("SET LOCAL session_replication_role = replica"))
-            else:
-                for drop in unguard("sqlite", APPEND_ONLY + NEVER_DELETED):
-                    connection.execute(text(drop))
-            for statement in statements:
-                connection.execute(statement)
-        engine.dispose()
-
-    def breaks(self) -> list[Break]:
-        with self.store.read() as session:
-            return [found for ledger in LEDGERS for found in verify(session, ledger)]
-
-    def only_break(self) -> Break:
-        (found,) = self.breaks()
-        return found
-
-    def id_at(self, ledger: Ledger, seq: int) -> int:
-        with self.store.read() as session:
-            return session.scalars(select(ledger.rows.id).where(ledger.rows.seq == seq)).one()
-
-    def last(self, ledger: Ledger) -> int:
-        with self.store.read() as session:
-            return session.scalars(select(func.max(ledger.rows.seq))).one()
+from tests.support.ledgers import BY_NAME, MIDDLE, Ledgers, filled_ledgers
 
 
 @pytest.fixture
 def ledgers(store: Store) -> Ledgers:
-    with store.write() as session:
-        body = establish(session)
-        batch = add_batch(session, body.controller)
-        for number in range(ROWS):
-            address_id = address_id_of(session)
-            record_consent(
-                session, body, address_id, evidence={"ip": number}, batch=batch, ends_at=NOW
-            )
-            block(session, address_id, controller=body.controller, purpose=body.purpose)
-            audit_trail.record(
-                session,
-                now=NOW,
-                operator=OPERATOR,
-                action="test.act",
-                controller_id=body.id,
-                details={"number": number},
-                personal={"name": "Ann"},
-            )
-    return Ledgers(store, body)
+    return filled_ledgers(store)
 
 
 def table(ledger: Ledger) -> Table:
@@ -250,17 +175,67 @@ class TestEveryLedger:
     def test_a_row_cut_off_with_its_head_moved_back_is_beyond_telling(
         self, ledgers: Ledgers, name: str
     ) -> None:
-        """Nothing inside the database can: only a copy of the heads kept elsewhere."""
+        """Without an anchor nothing inside the database can: only a copy of the heads elsewhere."""
         ledger, last = BY_NAME[name], ledgers.last(BY_NAME[name])
-        with ledgers.store.read() as session:
-            before = session.scalars(
-                select(ledger.rows.row_hash).where(ledger.rows.seq == last - 1)
-            ).one()
-        ledgers.tamper(
-            delete(table(ledger)).where(at(ledger, last)),
-            update(Chain).where(Chain.ledger == name).values(head_seq=last - 1, head_hash=before),
-        )
+        cut_off(ledgers, ledger, last)
         assert ledgers.breaks() == []
+
+
+@pytest.mark.parametrize("name", ["consent", "suppression"])
+def test_a_row_cut_off_before_an_anchor_is_found(ledgers: Ledgers, name: str) -> None:
+    """The end of a run writes the heads of all chains into the audit trail."""
+    ledger, last = BY_NAME[name], ledgers.last(BY_NAME[name])
+    _anchor(ledgers)
+    assert ledgers.breaks() == []
+    cut_off(ledgers, ledger, last)
+    found = ledgers.only_break()
+    assert (found.ledger, found.seq) == (name, last)
+    assert "anchor" in found.problem
+
+
+def test_a_history_written_anew_differs_from_its_anchor(ledgers: Ledgers) -> None:
+    """Hashes are no secret: an administrator can make a whole chain that holds in itself."""
+    last = ledgers.last(CONSENT_LEDGER)
+    _anchor(ledgers)
+    cut_off(ledgers, CONSENT_LEDGER, last)
+    with ledgers.store.write() as session:
+        record_consent(session, ledgers.body, address_id_of(session), evidence={"ip": "forged"})
+    found = ledgers.only_break()
+    assert (found.ledger, found.seq, found.row_id) == (
+        "consent",
+        last,
+        ledgers.id_at(CONSENT_LEDGER, last),
+    )
+
+
+def _anchor(ledgers: Ledgers) -> None:
+    with ledgers.store.write() as session:
+        heads = {str(one.id): [one.head_seq, one.head_hash.hex()] for one in _chains(session)}
+        audit_trail.record(
+            session,
+            now=NOW,
+            operator=OPERATOR,
+            action="run.finished",
+            details={ANCHORS: heads},
+        )
+
+
+def _chains(session: Session) -> Sequence[Chain]:
+    return session.scalars(select(Chain)).all()
+
+
+def cut_off(ledgers: Ledgers, ledger: Ledger, last: int) -> None:
+    """Remove the last row and move the head back, so that the chain holds in itself."""
+    with ledgers.store.read() as session:
+        before = session.scalars(
+            select(ledger.rows.row_hash).where(ledger.rows.seq == last - 1)
+        ).one()
+    head = update(Chain).where(Chain.ledger == ledger.name)
+    ledgers.tamper(
+        delete(ledger.payloads),
+        delete(table(ledger)).where(at(ledger, last)),
+        head.values(head_seq=last - 1, head_hash=before),
+    )
 
 
 def test_swapped_payloads_are_found(ledgers: Ledgers) -> None:
@@ -294,144 +269,3 @@ def test_the_first_of_several_breaks_is_named(ledgers: Ledgers) -> None:
         ]
     )
     assert ledgers.only_break().seq == 3
-
-
-def test_openings_are_in_the_audit_trail(ledgers: Ledgers) -> None:
-    with ledgers.store.read() as session:
-        chains = {(row.ledger, row.id) for row in session.scalars(select(Chain))}
-        opened = select(AuditEvent.details).where(AuditEvent.action == "chain.open")
-        told = {(one["ledger"], one["chain"]) for one in session.scalars(opened)}
-    assert told == chains
-    assert {name for name, _ in chains} == set(BY_NAME)
-
-
-def test_one_writer_after_another_shares_a_chain(ledgers: Ledgers) -> None:
-    for _ in range(3):
-        with ledgers.store.write() as session:
-            record_consent(session, ledgers.body, address_id_of(session))
-    with ledgers.store.read() as session:
-        assert session.scalar(select(func.count()).select_from(Chain)) == len(LEDGERS)
-    assert ledgers.breaks() == []
-
-
-def test_a_rolled_back_savepoint_takes_its_chain_along(store: Store) -> None:
-    with store.write() as session:
-        body = establish(session)
-        address_id = address_id_of(session)
-        for _ in range(2):
-            savepoint = session.begin_nested()
-            record_consent(session, body, address_id, evidence={"ip": "192.0.2.1"})
-            savepoint.rollback()
-            record_consent(session, body, address_id)
-    assert Ledgers(store, body).breaks() == []
-    assert Ledgers(store, body).last(CONSENT_LEDGER) == 2
-
-
-def test_a_time_of_another_zone_is_the_same_time(ledgers: Ledgers) -> None:
-    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    with ledgers.store.write() as session:
-        record_consent(session, ledgers.body, address_id_of(session), occurred_at=elsewhere)
-    assert ledgers.breaks() == []
-
-
-DOCUMENTS = st.dictionaries(
-    st.text(max_size=5),
-    st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers(-(2**53), 2**53)
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-        max_leaves=5,
-    ),
-    max_size=4,
-)
-
-
-@settings(max_examples=20)
-@given(details=DOCUMENTS, personal=st.none() | DOCUMENTS)
-def test_whatever_is_written_verifies(
-    store: Store, details: dict[str, Any], personal: dict[str, Any] | None
-) -> None:
-    with store.write() as session:
-        audit_trail.record(
-            session, now=NOW, operator="é\u202e", action="x", details=details, personal=personal
-        )
-    with store.read() as session:
-        assert list(verify(session, AUDIT_LEDGER)) == []
-
-
-def test_nothing_appended_opens_nothing(store: Store) -> None:
-    with store.write() as session:
-        assert append(session, SUPPRESSION_LEDGER, [], NOW) == []
-        assert session.scalar(select(func.count()).select_from(Chain)) == 0
-
-
-@pytest.mark.parametrize("dialect", ["postgresql"])
-class TestWritersAtOnce:
-    """Only PostgreSQL has several; they take a chain each and never wait for one."""
-
-    def test_each_takes_a_chain_of_its_own(self, ledgers: Ledgers) -> None:
-        store, body = ledgers.store, ledgers.body
-        with store.write() as one:
-            record_consent(one, body, address_id_of(one))
-            with store.write() as other:
-                record_consent(other, body, address_id_of(other))
-        with store.write() as third:
-            record_consent(third, body, address_id_of(third))
-        with store.read() as session:
-            per_chain = dict(
-                session.execute(
-                    select(Chain.id, Chain.head_seq).where(Chain.ledger == "consent")
-                ).all()
-            )
-        assert sorted(per_chain.values()) == [1, ROWS + 2]
-        assert ledgers.breaks() == []
-
-    def test_many_at_once_leave_whole_chains(self, ledgers: Ledgers) -> None:
-        store, body = ledgers.store, ledgers.body
-        together = threading.Barrier(4)
-
-        def work() -> None:
-            together.wait(timeout=30)
-            for _ in range(10):
-                with store.write() as session:
-                    record_consent(session, body, address_id_of(session), evidence={"a": 1})
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=60)
-        assert ledgers.breaks() == []
-        with store.read() as session:
-            count = session.scalar(select(func.count()).select_from(CONSENT_LEDGER.rows))
-            chains = session.scalar(
-                select(func.count()).select_from(Chain).where(Chain.ledger == "consent")
-            )
-        assert count == ROWS + 40
-        assert 1 <= (chains or 0) <= 4
-
-    def test_a_chain_is_taken_as_its_last_holder_left_it(self, ledgers: Ledgers) -> None:
-        """Even by a session that had looked at it before."""
-        store, body = ledgers.store, ledgers.body
-        with store.write() as session:
-            session.scalars(select(Chain)).all()
-            with store.write() as faster:
-                record_consent(faster, body, address_id_of(faster))
-            record_consent(session, body, address_id_of(session))
-        assert ledgers.breaks() == []
-
-    def test_verifying_sees_one_picture_while_others_write(self, ledgers: Ledgers) -> None:
-        store, body = ledgers.store, ledgers.body
-        with store.read() as reader:
-            chains = reader.scalars(select(Chain)).all()
-            with store.write() as session:
-                record_consent(session, body, address_id_of(session))
-            assert chains
-            assert list(verify(reader, CONSENT_LEDGER)) == []
-
-    def test_a_reader_writes_nothing(self, ledgers: Ledgers) -> None:
-        with ledgers.store.read() as session, pytest.raises(Exception, match="read-only"):
-            append(session, AUDIT_LEDGER, [NewRow({"action": "x"})], NOW)

@@ -14,7 +14,8 @@ from sender.errors import FileError, KeyRefusedError, NotFoundError
 from sender.imports import contacts as module
 from sender.imports.contacts import import_contacts
 from sender.store.audit import AuditEvent
-from sender.store.chain import LEDGERS, verify
+from sender.store.chain import LEDGERS
+from sender.store.chain_check import verify
 from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.engine import open_store

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from sender.consent.checking import check_history
 from sender.errors import RefusedError
 from sender.store.audit import Chain
-from sender.store.chain import SUPPRESSION_LEDGER, verify
+from sender.store.chain import SUPPRESSION_LEDGER
+from sender.store.chain_check import verify
 from sender.store.contacts import Contact
 from sender.store.engine import Store
 from sender.store.portable import CHUNK
