@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,8 @@ from sender.campaigns.pinning import read_pinned
 from sender.campaigns.plan import LaunchPlan, Planned, work_out
 from sender.campaigns.requirements import (
     require_declarations,
+    require_launched_by_hand,
+    require_open_window,
     require_sound_templates,
     require_stricter,
     require_unexpired,
@@ -68,6 +70,7 @@ class Launch:
     provider: Provider
     pace: Pace
     remaining_today: int | None
+    window_closes_at: datetime | None
     plan: LaunchPlan
     on_progress: Callable[[Progress], None] = lambda _progress: None
     _confirmed: bool = field(default=False, init=False)
@@ -141,6 +144,7 @@ class Launch:
             operator=context.operator,
             pace=self.pace,
             remaining_today=self.remaining_today,
+            window_closes_at=self.window_closes_at,
             on_progress=self.on_progress,
         )
         return dispatcher.run()
@@ -184,10 +188,12 @@ def _prepare(
     now = context.clock.now()
     links = opt_out_links(context.settings)
     require_unexpired(definition, now)
+    require_launched_by_hand(definition)
     with context.store.read() as session:
         campaign = resolve(session, definition)
         require_declarations(session, campaign)
         require_stricter(session, campaign, now)
+    window_closes_at = require_open_window(campaign, now)
     renderer = make_renderer(campaign)
     provider = open_account(campaign.account, context)
     with _closed_on_failure(provider):
@@ -198,7 +204,7 @@ def _prepare(
             version_id = get_run(session, run_id).version_id
         with _abandoned_on_failure(context, run_id, continues=continues):
             audience = _audience(context, campaign, run_id)
-            planned = Planned(campaign, run_id, continues, audience, capacity)
+            planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)
             with context.store.read() as session:
                 require_sound_templates(session, renderer, audience)
                 launch_plan = work_out(session, planned, renderer, links, now)
@@ -216,6 +222,7 @@ def _prepare(
             context.store, context.clock, f"account:{campaign.account.id}", capacity.rate_per_second
         ),
         remaining_today=capacity.remaining_today,
+        window_closes_at=window_closes_at,
         plan=launch_plan,
     )
 

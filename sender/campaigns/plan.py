@@ -105,6 +105,7 @@ class Planned:
     continues: bool
     audience: Audience
     capacity: Capacity
+    window_closes_at: datetime | None = None
 
 
 def work_out(
@@ -146,7 +147,11 @@ def work_out(
         rate_per_second=capacity.rate_per_second,
         duration=duration,
         finishes_at=now + duration,
-        warnings=(*size.warnings, *_quota_warning(recipients, capacity)),
+        warnings=(
+            *size.warnings,
+            *_quota_warning(recipients, capacity),
+            *_window_warning(now + duration, planned.window_closes_at),
+        ),
     )
 
 
@@ -170,6 +175,12 @@ def _price(account: ProviderAccount) -> tuple[Decimal | None, str]:
         return Decimal(options["price_per_part"]), options.get("currency", "GBP")
     except (KeyError, InvalidOperation):
         return None, ""
+
+
+def _window_warning(finishes_at: datetime, closes_at: datetime | None) -> tuple[str, ...]:
+    if closes_at is None or finishes_at <= closes_at:
+        return ()
+    return ("The sending window closes before all are sent; the run pauses then, to be resumed.",)
 
 
 def _quota_warning(recipients: int, capacity: Capacity) -> tuple[str, ...]:

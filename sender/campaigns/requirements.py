@@ -1,6 +1,7 @@
 """What must hold before a launch; each refusal says where and what to do."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sender.campaigns.message import CampaignRenderer
 from sender.campaigns.plan import LaunchPlan
 from sender.campaigns.resolve import ResolvedBody, ResolvedCampaign, file_error
 from sender.campaigns.shapes import audience_shapes
+from sender.campaigns.window import closes_at
 from sender.consent.scopes import load_scope
 from sender.delivery.audience import Audience
 from sender.errors import RefusedError
@@ -80,6 +82,42 @@ def require_unexpired(definition: CampaignDefinition, now: datetime) -> None:
     """
     if definition.expires_at is not None and definition.expires_at <= now:
         raise file_error(definition, ("expires_at",), "has passed.", "Nothing would be sent.")
+
+
+def require_launched_by_hand(definition: CampaignDefinition) -> None:
+    """Require that the file does not ask for a later time: a launch sends now.
+
+    Raises:
+        FileErrors: it has a schedule.
+    """
+    if definition.schedule is not None:
+        raise file_error(
+            definition,
+            ("schedule",),
+            "says when this goes out, and a launch sends now.",
+            "Take [schedule] out to send now; schedules are kept, but not acted on yet.",
+        )
+
+
+def require_open_window(campaign: ResolvedCampaign, now: datetime) -> datetime | None:
+    """Require that the sending window is open, and return when it closes; None without a window.
+
+    Raises:
+        FileErrors: it is shut now, on the controller's clock.
+    """
+    window = campaign.definition.window
+    if window is None:
+        return None
+    zone = ZoneInfo(campaign.own.version.time_zone)
+    end = closes_at(window, zone, now)
+    if end is None:
+        raise file_error(
+            campaign.definition,
+            ("window",),
+            f"is shut: it is {now.astimezone(zone):%H:%M} in {zone.key}.",
+            f"Launch or resume between {window.opens:%H:%M} and {window.closes:%H:%M}.",
+        )
+    return end
 
 
 def require_sound_templates(

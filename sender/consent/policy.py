@@ -227,7 +227,8 @@ def _steps(person: Person, scope: Scope) -> Iterator[Step]:
     status = person.consent.status
     yield _step("consent state", status.value, STATUS_REASONS.get(status), "¶25")
     flaw = person.consent.flaw
-    yield _step("what the wording named", flaw.value, FLAW_REASONS.get(flaw), "¶55, ¶77")
+    seen = "nothing missing" if flaw is ConsentFlaw.NONE else flaw.value.replace("_", " ")
+    yield _step("what the wording named", seen, FLAW_REASONS.get(flaw), "¶55, ¶77")
     yield _ended(person.consent, scope)
     yield _stale(person.consent, scope)
 

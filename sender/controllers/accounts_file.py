@@ -17,7 +17,15 @@ OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
         {"host", "port", "security", "login", "envelope_sender", "ca_file", "helo_name"}
     ),
     ProviderName.SES: frozenset({"configuration_set", "mode"}),
-    ProviderName.TWILIO: frozenset({"account_sid", "messaging_service_sid", "status_callback_url"}),
+    ProviderName.TWILIO: frozenset(
+        {
+            "account_sid",
+            "currency",
+            "messaging_service_sid",
+            "price_per_part",
+            "status_callback_url",
+        }
+    ),
 }
 """The options that each provider reads (docs/providers.md)."""
 

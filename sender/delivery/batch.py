@@ -93,6 +93,7 @@ class Batch:
     version_id: int
     dispatcher_id: int
     pace: Pace
+    window_closes_at: datetime | None
     stopping: Callable[[], bool]
 
     def send(self, delivery_ids: Sequence[int]) -> BatchEnd:
@@ -183,7 +184,8 @@ class Batch:
 
     def _call(self, going: Sequence[_Ready], facts: _RunFacts, start_before: float) -> BatchResult:
         held_until = self.clock.now() + PROVIDER_HOLDS
-        expires_at = min(held_until, facts.expires_at) if facts.expires_at else held_until
+        ends = (held_until, facts.expires_at, self.window_closes_at)
+        expires_at = min(end for end in ends if end is not None)
         outgoing = [
             Outgoing(
                 delivery_id=item.addressee.delivery_id,

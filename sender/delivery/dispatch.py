@@ -123,6 +123,7 @@ class Dispatcher:
         operator: for the audit trail.
         pace: of the provider account.
         remaining_today: what the account's daily quota leaves; None is unlimited.
+        window_closes_at: when to pause because the sending window closes; None without one.
         on_progress: called from this thread after every change.
     """
 
@@ -136,6 +137,7 @@ class Dispatcher:
     operator: str
     pace: Pace
     remaining_today: int | None = None
+    window_closes_at: datetime | None = None
     on_progress: Callable[[Progress], None] = lambda _progress: None
     progress: Progress = field(default_factory=Progress)
     _dispatcher_id: int = 0
@@ -215,7 +217,7 @@ class Dispatcher:
             self._beat(now)
             if self._stop_requested or replaced or state is not RunState.RUNNING:
                 return False
-            if expires_at is not None and expires_at <= now:
+            if any(end is not None and end <= now for end in (expires_at, self.window_closes_at)):
                 return False
             if deferred_until is None or deferred_until <= now:
                 self.progress.waiting_until = None
@@ -353,6 +355,7 @@ class Dispatcher:
             version_id=self.version_id,
             dispatcher_id=self._dispatcher_id,
             pace=self.pace,
+            window_closes_at=self.window_closes_at,
             stopping=lambda: self._stop_requested,
         )
         return batch.send(delivery_ids)

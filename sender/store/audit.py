@@ -10,7 +10,7 @@ from sender.store.base import Base
 
 
 class Chain(Base):
-    """A hash chain: one for the audit trail, one per writer connection and per import."""
+    """A hash chain of one ledger; a transaction holds one while it appends to it."""
 
     __tablename__ = "chain"
 

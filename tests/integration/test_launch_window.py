@@ -1,0 +1,90 @@
+"""A sending window is kept, and a file that asks for a later time is not sent now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sender.campaigns.launch import prepare_launch
+from sender.clock import SystemClock
+from sender.delivery.dispatch import Ending
+from sender.store.engine import Store
+from sender.toml.source import FileErrors
+from sender.vocabulary import DeliveryState, RunState
+from tests.fakes.ses import SesFake
+from tests.support.campaign_folder import CREDENTIALS, Office, open_office
+
+WINDOW = '[window]\nfrom = "09:00"\nto = "20:00"\n'
+TEN_IN_THE_MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
+TEN_AT_NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
+
+
+@dataclass
+class SetClock(SystemClock):
+    """Real waiting, and a time of day that the test sets."""
+
+    at: datetime = field(default=TEN_IN_THE_MORNING)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Morning:
+    office: Office
+    ses: SesFake
+    clock: SetClock
+
+
+@pytest.fixture
+def morning(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Morning]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    clock = SetClock()
+    with (
+        SesFake() as ses,
+        open_office(store, tmp_path, ses=ses, people=120, clock=clock) as office,
+    ):
+        office.one_call_at_a_time()
+        yield Morning(office, ses, clock)
+
+
+def test_outside_its_window_a_campaign_is_refused(morning: Morning) -> None:
+    morning.clock.at = TEN_AT_NIGHT
+    with pytest.raises(FileErrors, match=r"window: is shut: it is 22:00 in Europe/London"):
+        prepare_launch(morning.office.context, morning.office.email(WINDOW))
+    assert morning.ses.messages == []
+    assert morning.office.open_runs() == []
+
+
+def test_a_run_pauses_when_its_window_closes_and_goes_on_the_next_day(morning: Morning) -> None:
+    office, clock = morning.office, morning.clock
+
+    def night_falls() -> None:
+        clock.at = TEN_AT_NIGHT
+
+    launch = prepare_launch(office.context, office.email(WINDOW))
+    launch.confirm()
+    morning.ses.on_request = night_falls
+    assert launch.dispatch() is Ending.INTERRUPTED
+    launch.close()
+    counts = office.counts(launch.run_id)
+    assert 0 < counts.by_state[DeliveryState.ACCEPTED] < 120
+    assert counts.planned == 120
+    assert office.run(launch.run_id).state is RunState.PAUSED
+    with pytest.raises(FileErrors, match="is shut"):
+        office.resume(launch.run_id)
+    morning.ses.on_request = None
+    clock.at = TEN_IN_THE_MORNING + timedelta(days=1)
+    assert office.resume(launch.run_id) is Ending.FINISHED
+    assert len({message.delivery_id for message in morning.ses.messages}) == 120
+    assert len(morning.ses.messages) == 120
+
+
+def test_a_file_with_a_schedule_is_not_launched_by_hand(morning: Morning) -> None:
+    scheduled = "[schedule]\nat = 2026-12-24T09:00:00Z\n"
+    with pytest.raises(FileErrors, match=r"schedule: says when this goes out"):
+        prepare_launch(morning.office.context, morning.office.email(scheduled))
+    assert morning.office.open_runs() == []
