@@ -68,7 +68,7 @@ def count_up(store: Store) -> None:
         ("foreign_keys", 1),
         ("recursive_triggers", 1),
         ("busy_timeout", BUSY_TIMEOUT.total_seconds() * 1000),
-        ("synchronous", 1),
+        ("synchronous", 2),
     ],
 )
 def test_every_connection_is_set_up(store: Store, pragma: str, value: object) -> None:
