@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class ChaosWorld:
     fake: StrikingFake
     database_url: str
     people: int
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def campaign(self, more: str = "") -> Path:
         """Write the file of a campaign that was never sent."""
@@ -76,7 +77,7 @@ class ChaosWorld:
             "PYTHONPATH": str(ROOT),
             **variables,
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, str(LAUNCHER), *map(str, arguments)],
             cwd=self.office.folder,
             env=environ,
@@ -84,6 +85,8 @@ class ChaosWorld:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.processes.append(process)
+        return process
 
     def launch(self, file: Path, **variables: str) -> subprocess.Popen[str]:
         """Start to launch the file without asking."""
@@ -138,7 +141,13 @@ def chaos_world(database_url: str, folder: Path, *, people: int) -> Iterator[Cha
     """Open an office over the database, with people, and the fake."""
     store = open_store(database_url)
     with StrikingFake() as fake, open_office(store, folder, ses=fake, people=people) as office:
-        yield ChaosWorld(office, fake, database_url, people)
+        world = ChaosWorld(office, fake, database_url, people)
+        try:
+            yield world
+        finally:
+            for process in world.processes:  # also one that a failed test left stopped
+                process.kill()
+                process.communicate()
     store.close()
 
 
