@@ -34,8 +34,17 @@ from sender.delivery.audience import Audience, ContactAudience, StagedAudience
 from sender.delivery.dispatch import Dispatcher, Ending, Progress
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
-from sender.delivery.recovery import live_dispatchers
-from sender.delivery.runs import SENDABLE, Counts, count, get_run, move, pause, skip_pending
+from sender.delivery.recovery import live_dispatchers, recover
+from sender.delivery.runs import (
+    SENDABLE,
+    Counts,
+    count,
+    finish_if_done,
+    get_run,
+    move,
+    pause,
+    skip_pending,
+)
 from sender.delivery.source import count_staged, forget_recipients, stage_recipients
 from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
@@ -258,9 +267,10 @@ def prepare_resume(context: Context, run_id: int) -> Launch:
 
     Raises:
         NotFoundError: there is no such run.
-        RefusedError: it is over, or was a test.
+        RefusedError: it is over, has expired, or was a test.
         Everything that `prepare_launch` raises.
     """
+    _end_if_expired(context, run_id)
     with context.store.read() as session:
         run = get_run(session, run_id)
         require_resumable(run)
@@ -271,6 +281,20 @@ def prepare_resume(context: Context, run_id: int) -> Launch:
         return carry_on(session, run_id, version_id), True
 
     return _prepare(context, definition, find)
+
+
+def _end_if_expired(context: Context, run_id: int) -> None:
+    """Bring a run that outlived its `expires_at` to its end, so that nobody waits in it."""
+    now = context.clock.now()
+    with context.store.write() as session:
+        run = get_run(session, run_id, lock=True)
+        expired = run.expires_at is not None and run.expires_at <= now
+        if not expired or not run.state.is_open or run.started_at is None:
+            return
+        if live_dispatchers(session, run_id, now):
+            return  # they end the run themselves
+        recover(session, run_id, now)
+        finish_if_done(session, run, now=now, operator=context.operator)
 
 
 def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audience:

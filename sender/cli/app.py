@@ -1,6 +1,7 @@
 """The command `sender`: exit code 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -49,7 +50,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and end the process; the entry point of `sender`."""
+    """Run the command line and end the process; the entry point of `sender`.
+
+    SIGTERM, as a service manager sends it, stops as cleanly as Ctrl-C does.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -17,8 +17,12 @@ from sender.errors import DatabaseError
 BUSY_TIMEOUT = timedelta(seconds=30)
 """How long a SQLite writer waits for another; far longer than our longest write lock."""
 
-_POSTGRESQL_OPTIONS = "-c timezone=UTC -c jit=off -c synchronous_commit=on"
-"""Compiling our statements takes a second each and saves a tenth of that."""
+_POSTGRESQL_OPTIONS = (
+    "-c timezone=UTC -c synchronous_commit=on -c jit=off "
+    "-c idle_in_transaction_session_timeout=60000"
+)
+"""Commits reach the disk; compiling a statement would take ten times what it saves; a process that
+is frozen inside a transaction gives its locks up after a minute (milliseconds)."""
 
 _READ_ONLY = "sender_read_only"
 

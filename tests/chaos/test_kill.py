@@ -178,10 +178,13 @@ def fill(url: str, addresses: list[str]) -> None:
     engine.dispose()
 
 
-def test_interrupted_by_the_operator(world: ChaosWorld, chance: random.Random) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_by_the_operator(
+    world: ChaosWorld, chance: random.Random, how: signal.Signals
+) -> None:
     process = world.launch(world.campaign())
     messages = chance.randrange(1, PEOPLE - 100)
-    world.fake.strike_after(messages, partial(strike, process, signal.SIGINT))
+    world.fake.strike_after(messages, partial(strike, process, how))
     code, out, err = wait_for(process)
     assert code == 130, (out, err)
     run_id = world.latest_run()

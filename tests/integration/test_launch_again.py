@@ -201,6 +201,17 @@ def test_a_run_that_ended_is_not_resumed(office: Office) -> None:
         prepare_resume(office.context, run_id)
 
 
+def test_a_paused_run_that_expired_comes_to_its_end(office: Office, ses: SesFake) -> None:
+    run_id = launch_and_pause(office, ses)
+    with office.store.write() as session:
+        session.execute(update(Run).values(expires_at=office.context.clock.now()))
+    with pytest.raises(RefusedError, match="finished"):
+        office.resume(run_id)
+    counts = office.counts(run_id)
+    assert (counts.pending, counts.by_reason) == (0, {Reason.EXPIRED: 100})
+    assert len(ses.messages) == 50
+
+
 def test_a_run_is_resumed_by_its_own_text_or_not_at_all(office: Office, ses: SesFake) -> None:
     run_id = launch_and_pause(office, ses)
     resumed = prepare_resume(office.context, run_id)
