@@ -24,6 +24,7 @@ from tests.support.factory import (
     add_freeze,
     add_freshness,
     add_point,
+    add_purpose,
     address_id_of,
     block,
     establish,
@@ -132,6 +133,9 @@ def test_consent_by_another_channel_or_to_another_purpose_is_told_of_ones_own_on
             mobile = add_point(session, contact, MOBILE, channel=Channel.SMS)
         record_consent(session, here, mobile.address_id)
         assert decision(session, here, point.address_id).refusal is Reason.WRONG_CHANNEL
+        assert decision(session, there, point.address_id).refusal is Reason.NO_CONSENT
+        other = add_purpose(session, here.controller, "fundraising")
+        record_consent(session, here, point.address_id, purpose=other)
         assert decision(session, there, point.address_id).refusal is Reason.NO_CONSENT
 
 
