@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.links import Link, LinkProblem, check_links
 from sender.campaigns.message import NOBODY, CampaignRenderer, make_renderer, opt_out_links
-from sender.campaigns.plan import Size, measure
+from sender.campaigns.plan import Cost, Size, cost_of, measure
 from sender.campaigns.preview import scopes_of_campaign
 from sender.campaigns.requirements import require_stricter, require_unexpired
 from sender.campaigns.resolve import ResolvedCampaign, resolve
@@ -40,6 +40,7 @@ class CheckReport:
         size: of the messages; None when the audience comes from elsewhere or a template is wrong.
         shapes: how many kinds of recipients the templates were tried on.
         links: fixed links that were fetched.
+        cost: of the SMS parts, if the account's price is known.
     """
 
     errors: tuple[SenderError, ...]
@@ -49,6 +50,7 @@ class CheckReport:
     size: Size | None
     shapes: int
     links: int
+    cost: Cost | None = None
 
 
 def check(context: Context, definition: CampaignDefinition, *, links: bool = False) -> CheckReport:
@@ -102,7 +104,10 @@ def _check_contacts(
     if not shapes:
         warnings = (*warnings, "There is nobody in the audience to try the templates on.")
     refused = Counter({why: number for why, number in decided.items() if why is not None})
-    return CheckReport(tuple(errors), warnings, recipients, refused, size, len(shapes), len(fixed))
+    cost = cost_of(campaign.account, size.segments) if size and size.segments else None
+    return CheckReport(
+        tuple(errors), warnings, recipients, refused, size, len(shapes), len(fixed), cost
+    )
 
 
 def fixed_links(message: RenderedMessage) -> list[Link]:

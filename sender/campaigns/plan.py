@@ -54,6 +54,17 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount of money in a currency (ISO 4217)."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:.2f} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchPlan:
     """What a launch would do.
 
@@ -66,8 +77,7 @@ class LaunchPlan:
         refused: everybody else, by reason.
         source_refused: rows of the organisation's database that could not be taken, by reason.
         size: of the messages.
-        cost: of all segments in the account's currency, if its price is known.
-        currency: of the cost.
+        cost: of all segments, if the account's price of one is known.
         provider: the provider's name.
         account: the provider account's name.
         sender: the From address or number.
@@ -85,8 +95,7 @@ class LaunchPlan:
     refused: Counter[Reason]
     source_refused: Counter[Reason]
     size: Size
-    cost: Decimal | None
-    currency: str
+    cost: Cost | None
     provider: str
     account: str
     sender: str
@@ -129,7 +138,6 @@ def work_out(
     )
     campaign, capacity = planned.campaign, planned.capacity
     duration = time_needed(recipients, capacity)
-    price, currency = _price(campaign.account)
     return LaunchPlan(
         campaign=campaign.definition.name,
         controller=campaign.own.slug,
@@ -139,8 +147,7 @@ def work_out(
         refused=refused,
         source_refused=count(session, run.id).source_refusals,
         size=size,
-        cost=None if price is None else price * size.segments,
-        currency=currency,
+        cost=cost_of(campaign.account, size.segments),
         provider=campaign.account.provider.value,
         account=campaign.account.name,
         sender=campaign.identity.address,
@@ -168,13 +175,14 @@ def _numbers(
     return recipients, Counter({why: n for why, n in decided.items() if why is not None})
 
 
-def _price(account: ProviderAccount) -> tuple[Decimal | None, str]:
-    """Return the account's price of one SMS part and its currency, if they are set."""
+def cost_of(account: ProviderAccount, segments: int) -> Cost | None:
+    """Return what the segments cost through this account; None where its price is not set."""
     options = account.options.get("options", {})
     try:
-        return Decimal(options["price_per_part"]), options.get("currency", "GBP")
+        price = Decimal(options["price_per_part"])
     except (KeyError, InvalidOperation):
-        return None, ""
+        return None
+    return Cost(price * segments, options.get("currency", "GBP"))
 
 
 def _window_warning(finishes_at: datetime, closes_at: datetime | None) -> tuple[str, ...]:

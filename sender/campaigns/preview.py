@@ -7,8 +7,13 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.explain import explain
-from sender.campaigns.message import NOBODY, make_renderer, opt_out_links
-from sender.campaigns.plan import sample_recipients
+from sender.campaigns.message import (
+    NOBODY,
+    CampaignRenderer,
+    make_renderer,
+    opt_out_links,
+)
+from sender.campaigns.plan import Cost, Size, cost_of, measure, sample_recipients
 from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.consent.policy import Scope
 from sender.consent.scopes import load_scope
@@ -16,10 +21,11 @@ from sender.contacts.addresses import find_address_ids
 from sender.contacts.normalise import normalise
 from sender.context import Context
 from sender.delivery.audience import ContactAudience
-from sender.delivery.planning import first_allowed
+from sender.delivery.planning import first_allowed, forecast
 from sender.errors import RefusedError
 from sender.rendering.message import RenderedMessage
 from sender.store.contacts import ContactPoint
+from sender.vocabulary import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,13 @@ class Preview:
 
     Attributes:
         message: the message.
-        fields_used: the recipient fields that the templates name.
+        size: for SMS, what the messages amount to over the whole audience.
+        cost: of these parts, if the account's price is known.
     """
 
     message: RenderedMessage
-    fields_used: frozenset[str]
+    size: Size | None = None
+    cost: Cost | None = None
 
 
 def preview(
@@ -60,8 +68,30 @@ def preview(
         key = _point_id(session, context, campaign, raw_address)
         audience = ContactAudience(campaign.own.controller_id, definition.channel)
         recipient = sample_recipients(session, audience, [key], links(NOBODY))[0]
-    renderer = make_renderer(campaign)
-    return Preview(renderer.render(recipient), renderer.fields_used)
+        renderer = make_renderer(campaign)
+        message = renderer.render(recipient)
+        if definition.channel is not Channel.SMS:
+            return Preview(message)
+        size = _size(session, context, campaign, renderer, links(NOBODY))
+    return Preview(message, size, cost_of(campaign.account, size.segments))
+
+
+def _size(
+    session: Session,
+    context: Context,
+    campaign: ResolvedCampaign,
+    renderer: CampaignRenderer,
+    preview_url: str,
+) -> Size:
+    definition = campaign.definition
+    audience = ContactAudience(
+        campaign.own.controller_id, definition.channel, definition.audience.where
+    )
+    scopes = scopes_of_campaign(session, context, campaign)
+    recipients = forecast(session, scopes, audience)[None]
+    return measure(
+        session, renderer, scopes, audience, recipients=recipients, preview_url=preview_url
+    )
 
 
 def _require_allowed(context: Context, definition: CampaignDefinition, raw_address: str) -> None:

@@ -7,8 +7,8 @@ import typer
 
 from sender.cli.campaign_views import (
     check_view,
-    message_text,
     plan_view,
+    preview_view,
     report_view,
     run_rows,
 )
@@ -79,12 +79,13 @@ def preview(
 
     definition = _load(file)
     with opened() as context:
-        message = make_preview(context, definition, to).message
+        made = make_preview(context, definition, to)
+    message = made.message
     if html is not None:
         if isinstance(message, RenderedSms):
             raise RefusedError("A text message has no HTML part.")
         html.write_text(message.html, encoding="utf-8")
-    message_text(message).show(Output(as_json=as_json))
+    preview_view(made).show(Output(as_json=as_json))
 
 
 @app.command("test", epilog=examples("sender campaign test spring.toml --to me@example.org"))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sender.campaigns.definition import CampaignDefinition
     from sender.campaigns.overview import RunLine
     from sender.campaigns.plan import LaunchPlan, Size
+    from sender.campaigns.preview import Preview
     from sender.campaigns.report import RunReport
     from sender.delivery.runs import Counts
 
@@ -45,7 +46,7 @@ def plan_view(plan: "LaunchPlan") -> View:
         "refused": _words(plan.refused),
         "source_refused": _words(plan.source_refused),
         "segments": plan.size.segments,
-        "cost": None if plan.cost is None else f"{plan.cost:.2f} {plan.currency}",
+        "cost": None if plan.cost is None else str(plan.cost),
         "provider": plan.provider,
         "account": plan.account,
         "sender": plan.sender,
@@ -98,6 +99,18 @@ def message_text(message: RenderedMessage) -> View:
     return View(document, [Facts(pairs), cut])
 
 
+def preview_view(preview: "Preview") -> View:
+    """Return one person's message, and for SMS what it amounts to over the audience."""
+    view = message_text(preview.message)
+    size = preview.size
+    if size is None or not size.segments:
+        return view
+    cost = None if preview.cost is None else str(preview.cost)
+    document = view.document | {"audience_segments": size.segments, "audience_cost": cost}
+    over = Facts([("Parts over the audience", _segments(size)), ("Cost", cost)])
+    return View(document, [*view.parts, over])
+
+
 def check_view(definition: "CampaignDefinition", report: "CheckReport") -> View:
     """Return what a check found."""
     document = {
@@ -107,6 +120,7 @@ def check_view(definition: "CampaignDefinition", report: "CheckReport") -> View:
         "recipients": report.recipients,
         "refused": _words(report.refused),
         "segments": report.size.segments if report.size else None,
+        "cost": None if report.cost is None else str(report.cost),
         "shapes": report.shapes,
         "links": report.links,
     }
@@ -116,6 +130,7 @@ def check_view(definition: "CampaignDefinition", report: "CheckReport") -> View:
             ("May be written to", report.recipients),
             ("Kinds of recipients tried", report.shapes),
             ("Text message parts", _segments(report.size) if report.size else None),
+            ("Cost", document["cost"]),
             ("Links fetched", report.links or None),
         ]
     )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -34,7 +34,7 @@ from sender.vocabulary import (
     RunState,
 )
 from tests.fakes.http import Fault
-from tests.fakes.ses import SesFake
+from tests.fakes.ses import SesFake, error_answer
 from tests.support.dispatch_world import World, build_world, make_renderer
 from tests.support.factory import (
     OPERATOR,
@@ -49,6 +49,7 @@ from tests.support.factory import (
 )
 
 Build = Callable[..., World]
+RATE_EXCEEDED = "Maximum sending rate exceeded."
 
 
 @pytest.fixture
@@ -381,6 +382,34 @@ def test_a_stop_of_the_provider_stops_the_run_and_loses_nobody(build: Build) -> 
     assert counts.pending == 80
     with world.store.read() as session:
         assert "ACCOUNT_SUSPENDED" in (get_run(session, world.run_id).stopped_because or "")
+
+
+def test_throttling_slows_a_run_down_and_loses_nobody(build: Build) -> None:
+    class Patient(SystemClock):
+        """Waits without waiting, so that a deferral of seconds takes none."""
+
+        waited = 0.0
+
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=self.waited)
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.waited
+
+        def sleep(self, seconds: float) -> None:
+            self.waited += seconds
+
+    world = build(150)
+    world.clock = Patient()
+    world.plan()
+    world.fake.script.extend([error_answer(429, "TooManyRequestsException", RATE_EXCEEDED)] * 2)
+    with world.provider() as provider:
+        dispatcher = world.dispatcher(provider)
+        assert dispatcher.run() is Ending.FINISHED
+    assert dispatcher.progress.returned > 0
+    assert 0.05 <= dispatcher.pace.current_rate_per_second / dispatcher.pace.rate_per_second < 1
+    assert sorted(Counter(world.fake.delivery_ids).values()) == [1] * 150
+    assert world.counts().by_state == {DeliveryState.ACCEPTED: 150}
 
 
 def test_third_party_people_are_told_their_source_once(build: Build) -> None:
