@@ -1,7 +1,8 @@
 """The policy in SQL and the policy in Python are one policy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sender.consent.eligibility import (
     People,
     any_of,
     decisions,
+    moments,
     same_or_between,
 )
 from sender.consent.person import load_person
@@ -91,9 +93,20 @@ Answer = tuple[Reason | None, int | None, tuple[int | None, ...]]
 """The reason, whose rule refused, and the events relied on (empty where refused)."""
 
 
-def _by_sql(session: Session, people: People, scopes: Sequence[Scope]) -> dict[int, Answer]:
+def _of_another_time(scopes: Sequence[Scope]) -> list[Scope]:
+    """Return the scopes as a statement was made for them earlier, to be used again now."""
+    earlier = NOW - timedelta(days=4000)
+    return [replace(scope, at=earlier, frozen_at=scope.frozen_at and earlier) for scope in scopes]
+
+
+def _by_sql(
+    session: Session,
+    people: People,
+    scopes: Sequence[Scope],
+    times: Mapping[str, datetime] | None = None,
+) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
-    for row in session.execute(decisions(people, scopes)).mappings():
+    for row in session.execute(decisions(people, scopes), times).mappings():
         events = tuple(row[f"event_{number}"] for number in range(len(scopes)))
         assert row["address_id"] not in answers, "one row a person"
         refused = row["reason"] is not None
@@ -129,7 +142,7 @@ def _explained(
     return None, None, tuple(relied_on)
 
 
-@settings(max_examples=15)
+@settings(max_examples=25)
 @given(question=QUESTIONS, people=st.lists(PEOPLE, min_size=8, max_size=24))
 def test_sql_and_python_decide_alike(
     store: Store, question: Question, people: list[Somebody]
@@ -162,6 +175,7 @@ def test_sql_and_python_agree_on_every_limit_block_and_word(
         scopes = scopes_of(world, question)
         answers = _by_sql(session, asked, scopes)
         assert answers == _by_python(session, asked, scopes)
+        assert answers == _by_sql(session, asked, _of_another_time(scopes), moments(scopes))
         assert len({reason for reason, *_ in answers.values()}) > 1
 
 
