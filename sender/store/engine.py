@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from sqlite3 import Connection as SQLiteConnection
+from sqlite3 import OperationalError as SQLiteError
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
+from sender.clock import SystemClock
 from sender.errors import DatabaseError
 
 BUSY_TIMEOUT = timedelta(seconds=30)
@@ -23,6 +25,8 @@ _POSTGRESQL_OPTIONS = (
 )
 """Commits reach the disk; compiling a statement would take ten times what it saves; a process that
 is frozen inside a transaction gives its locks up after a minute (milliseconds)."""
+
+_WAL_ATTEMPTS = 100
 
 _READ_ONLY = "sender_read_only"
 
@@ -125,8 +129,8 @@ def _normalised(url: str) -> URL:
 
 def _prepare_sqlite(connection: SQLiteConnection, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN would come too late
+    _switch_to_wal(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",  # a power cut must not undo a mark, or an opt-out that was acknowledged
         "foreign_keys=ON",
         "recursive_triggers=ON",
@@ -134,6 +138,21 @@ def _prepare_sqlite(connection: SQLiteConnection, _record: Any) -> None:
         "cache_size=-65536",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: SQLiteConnection) -> None:
+    """Turn the write-ahead log on; two that first open a new file at once get in each other's way.
+
+    That one statement does not wait for the other's lock as all others do, so it is tried again.
+    """
+    for _ in range(_WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except SQLiteError:
+            SystemClock().sleep(0.1)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

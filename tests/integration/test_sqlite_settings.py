@@ -170,3 +170,22 @@ def test_other_databases_are_refused_without_their_passwords(url: str) -> None:
 def test_a_plain_postgresql_url_means_psycopg() -> None:
     store = open_store("postgresql://somebody@127.0.0.1/name")
     assert store.engine.url.drivername == "postgresql+psycopg"
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Switching to the write-ahead log does not wait for locks; without another try, some fail."""
+    for number in range(25):
+        url = f"sqlite:///{tmp_path / str(number)}.sqlite3"
+        barrier = threading.Barrier(4)
+
+        def first(url: str = url, barrier: threading.Barrier = barrier) -> str:
+            store = open_store(url)
+            barrier.wait()
+            with store.write() as session:
+                mode = session.scalar(text("PRAGMA journal_mode"))
+            store.close()
+            return str(mode)
+
+        with ThreadPoolExecutor(4) as pool:
+            modes = [future.result() for future in [pool.submit(first) for _ in range(4)]]
+        assert modes == ["wal"] * 4
