@@ -37,10 +37,7 @@ def names_of(group: str) -> Iterator[str]:
 
 def test_the_docs_name_every_command() -> None:
     missing = [
-        name
-        for group in GROUPS
-        for name in names_of(group)
-        if f"`sender {name}" not in COMMANDS
+        name for group in GROUPS for name in names_of(group) if f"`sender {name}" not in COMMANDS
     ]
     assert missing == []
 
