@@ -19,6 +19,7 @@ def launch_campaign(
     *,
     approve: Approve = lambda _plan: True,
     new_run: bool = False,
+    send_now: bool = False,
 ) -> RunReport:
     """Plan, ask `approve`, send, and return what became of everybody.
 
@@ -27,13 +28,15 @@ def launch_campaign(
         definition: the campaign file.
         approve: sees the plan before anything goes out; saying no sends nothing.
         new_run: open another run of a finished campaign, leaving out people already sent.
+        send_now: send although the file has a schedule.
 
     Raises:
         RefusedError: the plan was not approved, or the rules forbid the launch.
         FileErrors: the file, or something it names, is wrong.
         ProviderError: the provider account cannot send.
     """
-    return _carry_out(context, prepare_launch(context, definition, new_run=new_run), approve)
+    launch = prepare_launch(context, definition, new_run=new_run, send_now=send_now)
+    return _carry_out(context, launch, approve)
 
 
 def resume_run(

@@ -21,7 +21,7 @@ from sender.campaigns.pinning import read_pinned
 from sender.campaigns.plan import LaunchPlan, Planned, work_out
 from sender.campaigns.requirements import (
     require_declarations,
-    require_launched_by_hand,
+    require_no_schedule,
     require_open_window,
     require_sound_templates,
     require_stricter,
@@ -166,7 +166,11 @@ class Launch:
 
 
 def prepare_launch(
-    context: Context, definition: CampaignDefinition, *, new_run: bool = False
+    context: Context,
+    definition: CampaignDefinition,
+    *,
+    new_run: bool = False,
+    send_now: bool = False,
 ) -> Launch:
     """Find or open the run, check everything that can be checked, and work out the plan.
 
@@ -174,14 +178,18 @@ def prepare_launch(
         context: the installation.
         definition: the campaign file.
         new_run: open another run of a finished campaign, leaving out people already sent.
+        send_now: send although the file has a schedule; the schedule is kept with the run's text.
 
     Raises:
-        FileErrors: the file names something that is not there, or a template is wrong.
+        FileErrors: the file names something that is not there, a template is wrong, or it has a
+            schedule and nobody said to send now.
         RefusedError: a limit would be exceeded, opt-outs of the old system were not accounted
             for, or the campaign was sent already.
         ProviderError: the account cannot send.
         SettingsError: the public address or token keys are missing.
     """
+    if not send_now:
+        require_no_schedule(definition)
 
     def find(session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
         return find_or_open(session, context, campaign, new_run=new_run)
@@ -197,7 +205,6 @@ def _prepare(
     now = context.clock.now()
     links = opt_out_links(context.settings)
     require_unexpired(definition, now)
-    require_launched_by_hand(definition)
     with context.store.read() as session:
         campaign = resolve(session, definition)
         require_declarations(session, campaign)

@@ -84,7 +84,7 @@ def require_unexpired(definition: CampaignDefinition, now: datetime) -> None:
         raise file_error(definition, ("expires_at",), "has passed.", "Nothing would be sent.")
 
 
-def require_launched_by_hand(definition: CampaignDefinition) -> None:
+def require_no_schedule(definition: CampaignDefinition) -> None:
     """Require that the file does not ask for a later time: a launch sends now.
 
     Raises:
@@ -95,7 +95,7 @@ def require_launched_by_hand(definition: CampaignDefinition) -> None:
             definition,
             ("schedule",),
             "says when this goes out, and a launch sends now.",
-            "Take [schedule] out to send now; schedules are kept, but not acted on yet.",
+            "Launch it with --now to send now all the same; schedules are not acted on yet.",
         )
 
 

@@ -123,6 +123,9 @@ def launch(
     new_run: Annotated[
         bool, typer.Option("--new-run", help="Send a finished campaign to whoever was not sent it.")
     ] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Send now although the file has a schedule.")
+    ] = False,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -133,7 +136,7 @@ def launch(
     out = Output(as_json=as_json)
     with opened() as context:
         _carry_out(
-            context, prepare_launch(context, definition, new_run=new_run), out,
+            context, prepare_launch(context, definition, new_run=new_run, send_now=now), out,
             dry_run=dry_run, yes=yes,
         )  # fmt: skip
 

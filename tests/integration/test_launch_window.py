@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from sender.campaigns.launch import prepare_launch
+from sender.campaigns.pinning import read_pinned
 from sender.clock import SystemClock
 from sender.delivery.dispatch import Ending
+from sender.store.campaigns import CampaignVersion
 from sender.store.engine import Store
 from sender.toml.source import FileErrors
 from sender.vocabulary import DeliveryState, RunState
 from tests.fakes.ses import SesFake
-from tests.support.campaign_folder import CREDENTIALS, Office, open_office
+from tests.support.campaign_folder import CREDENTIALS, Office, carry_out, open_office
 
 WINDOW = '[window]\nfrom = "09:00"\nto = "20:00"\n'
 TEN_IN_THE_MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -83,8 +85,15 @@ def test_a_run_pauses_when_its_window_closes_and_goes_on_the_next_day(morning: M
     assert len(morning.ses.messages) == 120
 
 
-def test_a_file_with_a_schedule_is_not_launched_by_hand(morning: Morning) -> None:
-    scheduled = "[schedule]\nat = 2026-12-24T09:00:00Z\n"
+def test_a_file_with_a_schedule_is_sent_now_only_if_somebody_says_so(morning: Morning) -> None:
+    office = morning.office
+    scheduled = office.email("[schedule]\nat = 2026-12-24T09:00:00Z\n")
     with pytest.raises(FileErrors, match=r"schedule: says when this goes out"):
-        prepare_launch(morning.office.context, morning.office.email(scheduled))
-    assert morning.office.open_runs() == []
+        prepare_launch(office.context, scheduled)
+    assert office.open_runs() == []
+    launch = prepare_launch(office.context, scheduled, send_now=True)
+    run_id, ending = carry_out(launch)
+    assert ending is Ending.FINISHED
+    with office.store.read() as session:
+        version = session.get_one(CampaignVersion, office.run(run_id).version_id)
+    assert read_pinned(version).schedule == scheduled.schedule
