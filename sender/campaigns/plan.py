@@ -15,7 +15,7 @@ from sender.campaigns.resolve import ResolvedCampaign
 from sender.consent.policy import Scope
 from sender.delivery.audience import Audience, StagedAudience
 from sender.delivery.planning import first_allowed, forecast
-from sender.delivery.recipients import fields_of
+from sender.delivery.recipients import fields_of, untold_source
 from sender.delivery.runs import count
 from sender.delivery.scopes import scopes_of_run
 from sender.providers.base import Capacity
@@ -25,7 +25,7 @@ from sender.rendering.refusal import MessageRefused
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import ProviderAccount
-from sender.vocabulary import ContactSource, Reason, RunState
+from sender.vocabulary import Reason, RunState
 
 SAMPLE = 500
 """How many people's messages are rendered to tell segments and cost; exact up to this number."""
@@ -239,7 +239,7 @@ def sample_recipients(
             address=address,
             fields=fields_of(contact) | extra,
             opt_out_url=opt_out_url,
-            third_party_source=_untold(contact),
+            third_party_source=untold_source(contact),
         )
         for address, extra, contact in rows
         if address is not None
@@ -273,9 +273,3 @@ def _staged(session: Session, keys: Sequence[int]) -> list[tuple[str | None, dic
         .order_by(StagedRecipient.address_id)
     )
     return [(address, attributes, None) for address, attributes in session.execute(query)]
-
-
-def _untold(contact: Contact | None) -> str | None:
-    if contact is None or contact.source is not ContactSource.THIRD_PARTY:
-        return None
-    return None if contact.source_told_at else contact.source_detail or "another organisation"

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.contacts.filter import nearest
+from sender.controllers.lookup import current_version
 from sender.store.consents import Purpose
 from sender.store.controllers import (
     Controller,
@@ -69,16 +70,6 @@ def resolve(session: Session, definition: CampaignDefinition) -> ResolvedCampaig
     return ResolvedCampaign(
         definition, own, tuple(body for body in bodies if body), identity, account
     )
-
-
-def current_version(session: Session, controller_id: int) -> ControllerVersion:
-    """Return what a controller's messages say of it now."""
-    return session.scalars(
-        select(ControllerVersion)
-        .where(ControllerVersion.controller_id == controller_id)
-        .order_by(ControllerVersion.version.desc())
-        .limit(1)
-    ).one()
 
 
 class _Finder:

@@ -3,13 +3,12 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.consent.eligibility import AFFIRMED
 from sender.consent.policy import BlockView, ConsentView, Person
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.suppressions import Block
-from sender.vocabulary import Channel, ConsentKind
-
-_AFFIRMED = (ConsentKind.GIVEN, ConsentKind.RECONFIRMED)
+from sender.vocabulary import Channel
 
 
 def load_person(
@@ -79,7 +78,7 @@ def _agreed_on_other_channel(
             ContactPoint.channel != channel,
             ConsentState.controller_id == contact.controller_id,
             ConsentState.purpose_id == purpose_id,
-            ConsentState.status.in_(_AFFIRMED),
+            ConsentState.status.in_(AFFIRMED),
         )
     )
     return session.scalar(query.limit(1)) is not None
@@ -92,7 +91,7 @@ def _agreed_to_other_purpose(
         ConsentState.controller_id == controller_id,
         ConsentState.address_id == address_id,
         ConsentState.purpose_id != purpose_id,
-        ConsentState.status.in_(_AFFIRMED),
+        ConsentState.status.in_(AFFIRMED),
     )
     return session.scalar(query.limit(1)) is not None
 

@@ -67,7 +67,7 @@ def load_addressees(session: Session, run: Run, delivery_ids: Sequence[int]) -> 
             address=address,
             fields=fields_of(contact) | _present(staged or {}),
             contact_id=contact.id if contact else None,
-            untold_source=_untold_source(contact),
+            untold_source=untold_source(contact),
         )
         for delivery_id, address_id, address, staged, contact in session.execute(query)
     ]
@@ -81,13 +81,14 @@ def fields_of(contact: Contact | None) -> dict[str, Any]:
     return _present(contact.attributes) | _present(columns)
 
 
-def _present(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _untold_source(contact: Contact | None) -> str | None:
+def untold_source(contact: Contact | None) -> str | None:
+    """Return who passed a contact's details on, if the person has yet to be told (¶76-77)."""
     if contact is None or contact.source is not ContactSource.THIRD_PARTY:
         return None
     if contact.source_told_at is not None:
         return None
     return contact.source_detail or "another organisation"
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
