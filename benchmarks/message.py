@@ -177,7 +177,7 @@ def dispatch(database_url: str, url: str, people: int) -> tuple[float, dict[str,
     with measured(spent):
         dispatcher = Dispatcher(
             store=store, clock=clock, provider=open_ses(url), renderer=renderer(),
-            opt_out_url=lambda number: f"https://out.riverside.org.uk/u/{keys.make(number)}",
+            opt_out_url=lambda number: f"https://out.riverside.org.uk/u/{keys.make(number, None)}",
             run_id=run_id, version_id=version_id, operator="benchmark",
             pace=Pace(store, clock, "account:1", 1_000_000),
         )  # fmt: skip

@@ -28,6 +28,16 @@ class Settings(BaseSettings):
     outbox: Path = Path("outbox")
     provider_timeout_seconds: float = Field(default=20.0, gt=0, le=120)
     staging_retention_days: int = Field(default=30, ge=1, le=3650)
+    event_retention_days: int = Field(default=180, ge=1, le=3650)
+    """How long what a provider told us is kept as it came, without addresses."""
+    inbox_retention_days: int = Field(default=730, ge=30, le=3650)
+    """How long the words of people's replies are kept."""
+    journal: str = "opt-outs.journal"
+    """The file, outside the database, to which each opt-out is also written; `off` for none."""
+    metrics_token: SecretStr | None = None
+    """Who may read /metrics; without one it is not served on the public address."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses of the proxies whose X-Forwarded-For counts, comma-separated."""
 
     @property
     def provider_timeout(self) -> timedelta:

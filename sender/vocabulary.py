@@ -165,6 +165,42 @@ _DELIVERY_RANK = {
 }
 
 
+class EventKind(StrEnum):
+    """What a provider, or a person through it, says of a message: one vocabulary for all."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    UNKNOWN = "unknown"
+
+
+class Arrival(StrEnum):
+    """How a notification reached us."""
+
+    WEBHOOK = "webhook"
+    MAILBOX = "mailbox"
+    RECONCILE = "reconcile"
+
+
+class ReplyMeaning(StrEnum):
+    """What a person's reply to a message says."""
+
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+    DOUBTFUL = "doubtful"
+    """May be a no: further messages wait until a person has looked."""
+    OTHER = "other"
+
+
 class RunState(StrEnum):
     """The life of one launch."""
 

@@ -26,6 +26,8 @@ def account_settings(account: ProviderAccount, context: Context) -> AccountSetti
     """Return the account as the provider takes it."""
     options: dict[str, Any] = dict(account.options)
     extra: dict[str, str] = options.pop("options", {})
+    for name in ("webhook_secret_variables", "topic_arns"):
+        options[name] = tuple(options.get(name, ()))
     if account.provider is ProviderName.OUTBOX:
         extra = {"folder": str(context.settings.outbox), **extra}
     return AccountSettings(name=account.name, provider=account.provider, options=extra, **options)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.links import Link, LinkProblem, check_links
-from sender.campaigns.message import NOBODY, CampaignRenderer, make_renderer, opt_out_links
+from sender.campaigns.message import CampaignRenderer, make_renderer
 from sender.campaigns.plan import Cost, Size, cost_of, measure
 from sender.campaigns.preview import scopes_of_campaign
 from sender.campaigns.requirements import require_stricter, require_unexpired
@@ -22,6 +22,7 @@ from sender.delivery.planning import forecast
 from sender.errors import SenderError
 from sender.rendering.message import RenderedEmail, RenderedMessage
 from sender.store.contacts import Contact
+from sender.suppression.links import opt_out_links
 from sender.vocabulary import Reason
 
 _HREF = re.compile(r"""\bhref\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
@@ -94,7 +95,7 @@ def _check_contacts(
     recipients = decided.pop(None, 0)
     size = None
     if not report.errors:
-        preview_url = opt_out_links(context.settings)(NOBODY)
+        preview_url = opt_out_links(context.settings).preview
         size = measure(
             session, renderer, scopes, audience, recipients=recipients, preview_url=preview_url
         )

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.definition import CampaignDefinition
-from sender.campaigns.message import CampaignRenderer, make_renderer, opt_out_links
+from sender.campaigns.message import CampaignRenderer, make_renderer
 from sender.campaigns.opening import abandon, adopt, carry_on, find_or_open, require_resumable
 from sender.campaigns.pinning import read_pinned
 from sender.campaigns.plan import LaunchPlan, Planned, work_out
@@ -50,6 +50,7 @@ from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
 from sender.providers.base import Provider
 from sender.store.campaigns import CampaignVersion, Run
+from sender.suppression.links import opt_out_links
 from sender.vocabulary import Reason, RunState
 
 
@@ -142,12 +143,14 @@ class Launch:
     def dispatch(self) -> Ending:
         """Send until everybody is settled or the run is paused, stopped or interrupted."""
         context = self.context
+        with context.store.read() as session:
+            link_salt = get_run(session, self.run_id).link_salt
         dispatcher = Dispatcher(
             store=context.store,
             clock=context.clock,
             provider=self.provider,
             renderer=self.renderer,
-            opt_out_url=opt_out_links(context.settings),
+            opt_out_url=opt_out_links(context.settings).of_run(link_salt),
             run_id=self.run_id,
             version_id=self.version_id,
             operator=context.operator,
@@ -223,7 +226,7 @@ def _prepare(
             planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)
             with context.store.read() as session:
                 require_sound_templates(session, renderer, audience)
-                launch_plan = work_out(session, planned, renderer, links, now)
+                launch_plan = work_out(session, planned, renderer, links.preview, now)
             require_within_limits(definition, launch_plan)
     return Launch(
         context=context,

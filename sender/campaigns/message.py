@@ -1,13 +1,12 @@
 """Make the renderer of a campaign: its text, who speaks, under which identity."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.files import SourceText
 from sender.campaigns.resolve import ResolvedCampaign
-from sender.errors import SettingsError
 from sender.rendering.email_renderer import EmailRenderer
 from sender.rendering.lint import field_names
 from sender.rendering.message import RenderedMessage
@@ -21,13 +20,8 @@ from sender.rendering.profile import (
 from sender.rendering.sms_renderer import SmsRenderer
 from sender.rendering.text import CampaignText, TemplateSource
 from sender.rendering.trial import TemplateReport
-from sender.settings import Settings
 from sender.store.controllers import ControllerVersion, SenderIdentity
-from sender.suppression.tokens import TokenKeys
 from sender.vocabulary import Channel, OptOutStyle
-
-NOBODY = 0
-"""The delivery id in the links of previews: no delivery has it, so such a link stops nothing."""
 
 _GMAIL_LONGEST_SENDER = 15
 
@@ -76,28 +70,6 @@ def make_renderer(campaign: ResolvedCampaign) -> CampaignRenderer:
         identity = _sms_identity(campaign.identity, definition)
         renderer = SmsRenderer(text, profile, identity, max_segments=definition.max_segments)
     return CampaignRenderer(_fields_used(text), renderer)
-
-
-def opt_out_links(settings: Settings) -> Callable[[int], str]:
-    """Return the function that makes a delivery's personal opt-out link.
-
-    Raises:
-        SettingsError: the public address or the token keys are missing or malformed.
-    """
-    if not settings.public_url or not settings.public_url.startswith("https://"):
-        raise SettingsError(
-            "SENDER_PUBLIC_URL is not set to an https address.",
-            remedy="Set it to where opt-out pages are reached, e.g. https://out.example.org",
-        )
-    if settings.token_keys is None:
-        raise SettingsError(
-            "SENDER_TOKEN_KEYS is not set.",
-            remedy='Set it to 1:SECRET, with a SECRET from: python -c "import secrets; '
-            'print(secrets.token_hex(32))"',
-        )
-    keys = TokenKeys.parse(settings.token_keys.get_secret_value())
-    base = settings.public_url.rstrip("/")
-    return lambda delivery_id: f"{base}/u/{keys.make(delivery_id)}"
 
 
 def text_of(definition: CampaignDefinition) -> CampaignText:

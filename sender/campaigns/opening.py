@@ -1,5 +1,6 @@
 """Open a campaign's run, or find the one that is open."""
 
+import secrets
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -146,6 +147,7 @@ def open_run(
         expires_at=definition.expires_at,
         planned_through=0,
         exclude_sent=exclude_sent,
+        link_salt=secrets.token_bytes(16),
         operator=context.operator,
         created_at=context.clock.now(),
     )

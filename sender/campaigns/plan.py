@@ -1,7 +1,7 @@
 """What a launch would do, before anybody confirms it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sender.campaigns.message import NOBODY, CampaignRenderer
+from sender.campaigns.message import CampaignRenderer
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.consent.policy import Scope
 from sender.delivery.audience import Audience, StagedAudience
@@ -121,7 +121,7 @@ def work_out(
     session: Session,
     planned: Planned,
     renderer: CampaignRenderer,
-    links: Callable[[int], str],
+    preview_url: str,
     now: datetime,
 ) -> LaunchPlan:
     """Return what launching this run would do now. Reads only."""
@@ -134,7 +134,7 @@ def work_out(
         scopes,
         planned.audience,
         recipients=recipients,
-        preview_url=links(NOBODY),
+        preview_url=preview_url,
     )
     campaign, capacity = planned.campaign, planned.capacity
     duration = time_needed(recipients, capacity)

@@ -8,10 +8,8 @@ from sqlalchemy.orm import Session
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.explain import explain
 from sender.campaigns.message import (
-    NOBODY,
     CampaignRenderer,
     make_renderer,
-    opt_out_links,
 )
 from sender.campaigns.plan import Cost, Size, cost_of, measure, sample_recipients
 from sender.campaigns.resolve import ResolvedCampaign, resolve
@@ -25,6 +23,7 @@ from sender.delivery.planning import first_allowed, forecast
 from sender.errors import RefusedError
 from sender.rendering.message import RenderedMessage
 from sender.store.contacts import ContactPoint
+from sender.suppression.links import opt_out_links
 from sender.vocabulary import Channel
 
 
@@ -67,12 +66,12 @@ def preview(
         campaign = resolve(session, definition)
         key = _point_id(session, context, campaign, raw_address)
         audience = ContactAudience(campaign.own.controller_id, definition.channel)
-        recipient = sample_recipients(session, audience, [key], links(NOBODY))[0]
+        recipient = sample_recipients(session, audience, [key], links.preview)[0]
         renderer = make_renderer(campaign)
         message = renderer.render(recipient)
         if definition.channel is not Channel.SMS:
             return Preview(message)
-        size = _size(session, context, campaign, renderer, links(NOBODY))
+        size = _size(session, context, campaign, renderer, links.preview)
     return Preview(message, size, cost_of(campaign.account, size.segments))
 
 

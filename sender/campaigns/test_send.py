@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import open_account
 from sender.campaigns.definition import CampaignDefinition
-from sender.campaigns.message import make_renderer, opt_out_links
+from sender.campaigns.message import make_renderer
 from sender.campaigns.opening import campaign_row, open_run
 from sender.campaigns.pinning import pin
 from sender.campaigns.resolve import ResolvedCampaign, resolve
@@ -21,6 +21,7 @@ from sender.errors import RefusedError
 from sender.store.campaigns import StagedRecipient
 from sender.store.contacts import TestAddress
 from sender.store.deliveries import Delivery
+from sender.suppression.links import opt_out_links
 from sender.vocabulary import DeliveryState, RunState
 
 
@@ -72,13 +73,14 @@ def send_test(
         with context.store.write() as session:
             listed = _require_listed(session, context, campaign, address)
             run_id, version_id = _open(session, context, campaign)
+            link_salt = get_run(session, run_id).link_salt
             _add_delivery(session, context, run_id, listed, fields or {})
         dispatcher = Dispatcher(
             store=context.store,
             clock=context.clock,
             provider=provider,
             renderer=renderer,
-            opt_out_url=links,
+            opt_out_url=links.of_run(link_salt),
             run_id=run_id,
             version_id=version_id,
             operator=context.operator,

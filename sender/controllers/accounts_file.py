@@ -30,6 +30,9 @@ OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
 """The options that each provider reads (docs/providers.md)."""
 
 
+TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")]
+
+
 class AccountEntry(Table):
     """A provider account; several controllers may use one."""
 
@@ -43,6 +46,10 @@ class AccountEntry(Table):
     key_variable: str | None = None
     secret_variable: str | None = None
     token_variable: str | None = None
+    webhook_secret_variables: tuple[str, ...] = ()
+    """Whose secrets sign webhooks, newest first; two while a token is being changed."""
+    topic_arns: tuple[TopicArn, ...] = ()
+    """SNS topics whose events are this account's; no other topic is listened to."""
     options: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("key_variable", "secret_variable", "token_variable")
@@ -53,6 +60,13 @@ class AccountEntry(Table):
                 "must be the name of an environment variable, not a secret itself.",
                 'Write e.g. "AWS_SECRET_ACCESS_KEY", and put the secret into that variable.',
             )
+        return value
+
+    @field_validator("webhook_secret_variables")
+    @classmethod
+    def _name_variables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            cls._names_a_variable(one)
         return value
 
     @field_validator("endpoint_url")

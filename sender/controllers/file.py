@@ -14,6 +14,10 @@ from sender.vocabulary import Channel, ControllerKind, OptOutStyle
 
 _PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9-]*(?::[a-z0-9-]+)?")
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
+_LINEAR_UP_TO: Final = 0.04045
+MINIMUM_CONTRAST: Final = 4.5
+"""Of text against its ground (WCAG 2.2, success criterion 1.4.3)."""
 _SHORT_CODE: Final = re.compile(r"[0-9]{5,6}")
 _MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 _ALPHANUMERIC: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
@@ -50,6 +54,20 @@ def _purpose_slug(value: str) -> str:
 Email = Annotated[str, AfterValidator(_email), Field(max_length=320)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), Field(max_length=64)]
 PurposeSlug = Annotated[str, AfterValidator(_purpose_slug), Field(max_length=100)]
+
+
+def _readable_colour(value: str) -> str:
+    if not _COLOUR.fullmatch(value):
+        raise refused("is no colour.", "Write six hexadecimal digits, e.g. #0b5fff.")
+    channels = [int(value[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= _LINEAR_UP_TO else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    if 1.05 / (luminance + 0.05) < MINIMUM_CONTRAST:
+        raise refused("cannot be read on white.", "Choose a darker one (WCAG 2.2, 1.4.3).")
+    return value.lower()
+
+
+BrandColour = Annotated[str, AfterValidator(_readable_colour)]
 
 
 class Imprint(Table):
@@ -145,6 +163,7 @@ class ControllerFile(Table):
     website: HttpsUrl | None = None
     privacy_notice_url: HttpsUrl
     time_zone: TimeZone = "Europe/London"
+    brand_colour: BrandColour | None = None
     relatives: tuple[Slug, ...] = ()
     imprint: Annotated[Imprint | None, Field(validate_default=True)] = None
     purposes: Annotated[tuple[PurposeEntry, ...], Field(alias="purpose")] = ()

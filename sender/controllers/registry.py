@@ -35,7 +35,7 @@ from sender.toml.model import error_at
 
 VERSION_COLUMNS = (
     "name", "kind", "postal_address", "contact_email", "contact_phone", "website",
-    "privacy_notice_url", "time_zone",
+    "privacy_notice_url", "time_zone", "brand_colour",
 )  # fmt: skip
 IDENTITY_COLUMNS = ("address", "display_name", "reply_to", "opt_out_style")
 

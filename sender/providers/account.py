@@ -23,6 +23,8 @@ class AccountSettings:
         key_variable: the environment variable with the user name, access key id or account SID.
         secret_variable: the one with the password, secret key or auth token.
         token_variable: the one with an AWS session token; it may be unset.
+        webhook_secret_variables: the ones whose values sign webhooks, newest first.
+        topic_arns: the SNS topics that tell of this account.
         options: further options of the provider, see docs/providers.md.
     """
 
@@ -36,6 +38,8 @@ class AccountSettings:
     key_variable: str | None = None
     secret_variable: str | None = None
     token_variable: str | None = None
+    webhook_secret_variables: tuple[str, ...] = ()
+    topic_arns: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
     def option(self, name: str) -> str:

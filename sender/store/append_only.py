@@ -26,6 +26,7 @@ APPEND_ONLY = (
     "campaign_version",
     "delivery_reliance",
     "hash_key",
+    "objection_pass_on",
 )
 """Tables whose rows are written once."""
 
@@ -36,6 +37,8 @@ NEVER_DELETED = (
     "controller",
     "delivery",
     "import_batch",
+    "inbound_event",
+    "inbound_notification",
     "provider_account",
     "purpose",
     "run",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from sender.vocabulary import (
+    Arrival,
     BlockCause,
     CampaignKind,
     Channel,
@@ -18,9 +19,11 @@ from sender.vocabulary import (
     ContactSource,
     ControllerKind,
     DeliveryState,
+    EventKind,
     OptOutStyle,
     ProviderName,
     Reason,
+    ReplyMeaning,
     RunState,
     SuppressionAct,
 )
@@ -100,6 +103,7 @@ JsonObject = dict[str, Any]
 """A JSON document; its values are checked where they are read."""
 
 _WORDS: tuple[type[StrEnum], ...] = (
+    Arrival,
     CampaignKind,
     Channel,
     ConsentFlaw,
@@ -107,9 +111,11 @@ _WORDS: tuple[type[StrEnum], ...] = (
     ContactSource,
     ControllerKind,
     DeliveryState,
+    EventKind,
     OptOutStyle,
     ProviderName,
     Reason,
+    ReplyMeaning,
     RunState,
     SuppressionAct,
 )
@@ -132,6 +138,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
+        list[int]: JSON(none_as_null=True),
         BlockCause: Numbered(BlockCause),
         **{word: Word(word) for word in _WORDS},
     }

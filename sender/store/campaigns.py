@@ -72,6 +72,11 @@ class Run(Base):
     """The last address id there was when planning began; later ones do not join this run."""
     exclude_sent: Mapped[bool] = mapped_column(Boolean)
     """Whether people who were sent an earlier run of this campaign are left out."""
+    link_salt: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    """Mixed into this run's opt-out links: after a restored backup a delivery's number may come
+    again, and an old link must not speak for another person."""
+    restored_at: Mapped[datetime | None]
+    """When the run was found open in a restored backup; it waits for the provider's record."""
     operator: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

@@ -41,6 +41,8 @@ class ControllerVersion(Base):
     promoter_name: Mapped[str | None] = mapped_column(String(200))
     promoter_address: Mapped[str | None] = mapped_column(String(500))
     time_zone: Mapped[str] = mapped_column(String(64))
+    brand_colour: Mapped[str | None] = mapped_column(String(7))
+    """Of the opt-out pages, e.g. `#0b5fff`; dark enough to be read on white."""
     relatives: Mapped[list[str]]
     """Slugs of legally separate bodies that a person may take for this one (guidance ¶74)."""
 

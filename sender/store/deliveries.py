@@ -94,4 +94,8 @@ class Reply(Base):
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
     address_id: Mapped[int] = mapped_column(ForeignKey("address.id"))
     kind: Mapped[str] = mapped_column(String(64))
+    notification_id: Mapped[int | None] = mapped_column(
+        ForeignKey("inbound_notification.id"), index=True
+    )
+    """The person's act that it answers, where that came from a provider."""
     sent_at: Mapped[datetime]

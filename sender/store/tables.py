@@ -8,6 +8,8 @@ from sender.store import (
     contacts,
     controllers,
     deliveries,
+    inbound,
+    journal_marks,
     suppressions,
 )
 from sender.store.base import Base
@@ -22,6 +24,8 @@ __all__ = [
     "contacts",
     "controllers",
     "deliveries",
+    "inbound",
+    "journal_marks",
     "metadata",
     "suppressions",
 ]

@@ -1,8 +1,11 @@
 """Personal opt-out tokens: short, without personal data, valid as long as the delivery's row.
 
-A token is 128 bits in 22 base62 characters: key id (8 bits), delivery id (56 bits) and the first
-64 bits of HMAC-SHA-256 over both (truncation: RFC 2104, section 5). Guessing one needs 2^63 tries
-at a rate-limited page; a hit opts one person out of mail that can be asked for again.
+A token is 128 bits in 22 base62 characters: key id (8 bits), delivery id (56 bits) and two pieces
+of HMAC-SHA-256 (truncation: RFC 2104, section 5): 40 bits over both, and 24 bits over both and the
+salt of the delivery's run. The first piece alone tells that the token is ours, also when the row is
+gone; the second, that the row is the one it was made for: after a restored backup a delivery's
+number may have come again, for another person. Guessing one needs 2^63 tries at a rate-limited
+page; a hit opts one person out of mail that can be asked for again.
 """
 
 import hmac
@@ -20,6 +23,8 @@ MINIMUM_SECRET_BYTES = 32
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS = {character: value for value, character in enumerate(_ALPHABET)}
 _DOMAIN = b"sender opt-out token, version 1\0"
+_TICKET_DOMAIN = b"sender ticket, version 1\0"
+_OWN_BYTES = 5
 _MAC_BYTES = 8
 _HIGHEST_KEY_ID = 255
 _ABSENT_KEY = bytes(MINIMUM_SECRET_BYTES)
@@ -54,8 +59,12 @@ class TokenKeys:
             raise SettingsError("SENDER_TOKEN_KEYS has a key id twice.", remedy=_REMEDY)
         return cls(pairs[0][0], ring)
 
-    def make(self, delivery_id: int) -> str:
+    def make(self, delivery_id: int, link_salt: bytes | None) -> str:
         """Return the delivery's token: always the same 22 letters and digits for one key.
+
+        Args:
+            delivery_id: the delivery.
+            link_salt: of its run; None for a run from before there were salts.
 
         Raises:
             ValueError: the id is not in 0 .. 2^56 - 1.
@@ -63,10 +72,11 @@ class TokenKeys:
         if not 0 <= delivery_id <= HIGHEST_DELIVERY_ID:
             raise ValueError("A delivery id has 56 bits.")
         payload = bytes([self.signing_id]) + delivery_id.to_bytes(7)
-        return _encode(payload + _mac(self.secrets[self.signing_id], payload))
+        secret = self.secrets[self.signing_id]
+        return _encode(payload + _own(secret, payload) + _of_row(secret, payload, link_salt))
 
-    def verify(self, token: str) -> int:
-        """Return the delivery id; the comparison takes the same time for every wrong MAC.
+    def read(self, token: str) -> "OptOutToken":
+        """Return what the token says; the comparison takes the same time for every wrong MAC.
 
         Raises:
             TokenRefusedError: the token is malformed, forged or of a key that is gone.
@@ -74,10 +84,41 @@ class TokenKeys:
         data = _decode(token)
         payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
         secret = self.secrets.get(payload[0], _ABSENT_KEY)
-        matches = hmac.compare_digest(mac, _mac(secret, payload))
+        matches = hmac.compare_digest(mac[:_OWN_BYTES], _own(secret, payload))
         if not matches or payload[0] not in self.secrets:
             raise TokenRefusedError("This opt-out link was not made by this sender.")
-        return int.from_bytes(payload[1:])
+        return OptOutToken(int.from_bytes(payload[1:]), payload, mac[_OWN_BYTES:], secret)
+
+    def sign(self, use: str, message: bytes) -> bytes:
+        """Return 16 bytes that only a holder of the newest key can make.
+
+        Args:
+            use: what the signature is for; one made for another use never verifies.
+            message: what is signed.
+        """
+        return _ticket(self.secrets[self.signing_id], use, message)
+
+    def signed(self, use: str, message: bytes, signature: bytes) -> bool:
+        """Whether one of the keys made this signature, for this use."""
+        found = [
+            hmac.compare_digest(signature, _ticket(secret, use, message))
+            for secret in self.secrets.values()
+        ]
+        return any(found)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OptOutToken:
+    """A token of ours; whether it speaks for the row of its delivery, `is_for` tells."""
+
+    delivery_id: int
+    _payload: bytes
+    _tail: bytes
+    _secret: bytes
+
+    def is_for(self, link_salt: bytes | None) -> bool:
+        """Whether it was made for a delivery of the run with this salt."""
+        return hmac.compare_digest(self._tail, _of_row(self._secret, self._payload, link_salt))
 
 
 def _parse_pair(pair: str) -> tuple[int, bytes]:
@@ -91,8 +132,17 @@ def _parse_pair(pair: str) -> tuple[int, bytes]:
     return number, key
 
 
-def _mac(secret: bytes, payload: bytes) -> bytes:
-    return hmac.digest(secret, _DOMAIN + payload, sha256)[:_MAC_BYTES]
+def _own(secret: bytes, payload: bytes) -> bytes:
+    return hmac.digest(secret, _DOMAIN + payload, sha256)[:_OWN_BYTES]
+
+
+def _of_row(secret: bytes, payload: bytes, link_salt: bytes | None) -> bytes:
+    whole = hmac.digest(secret, _DOMAIN + payload + (link_salt or b""), sha256)
+    return whole[_OWN_BYTES:_MAC_BYTES]
+
+
+def _ticket(secret: bytes, use: str, message: bytes) -> bytes:
+    return hmac.digest(secret, _TICKET_DOMAIN + use.encode() + b"\0" + message, sha256)[:16]
 
 
 def _encode(data: bytes) -> str:

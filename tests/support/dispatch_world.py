@@ -49,7 +49,7 @@ TOKENS = TokenKeys.parse("1:" + "ab" * 32)
 
 
 def opt_out_url(delivery_id: int) -> str:
-    return f"https://out.example.org/u/{TOKENS.make(delivery_id)}"
+    return f"https://out.example.org/u/{TOKENS.make(delivery_id, None)}"
 
 
 def make_renderer(

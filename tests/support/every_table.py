@@ -16,8 +16,10 @@ from tests.support.factory import (
     add_contact,
     add_declaration,
     add_delivery,
+    add_event,
     add_freeze,
     add_freshness,
+    add_pass_on,
     add_point,
     add_run,
     block,
@@ -51,6 +53,8 @@ def fill(session: Session) -> Run:
         )
         session.add(reliance)
         block(session, point.address_id)
+        add_event(session, run, point.address_id, delivery_id=delivery.id)
+        add_pass_on(session, party, candidate, point.address_id)
         details = {"campaign": campaign.name}
         audit_trail.record(session, now=NOW, operator=OPERATOR, action="test.fill", details=details)
     session.flush()

@@ -33,10 +33,12 @@ from sender.store.controllers import (
     SenderIdentity,
 )
 from sender.store.deliveries import Delivery
+from sender.store.inbound import InboundEvent, InboundNotification, ObjectionPassOn
 from sender.store.keys import AddressHasher
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
     EVERY_CHANNEL,
+    Arrival,
     BlockCause,
     Channel,
     ConsentFlaw,
@@ -44,6 +46,7 @@ from sender.vocabulary import (
     ContactSource,
     ControllerKind,
     DeliveryState,
+    EventKind,
     OptOutStyle,
     ProviderName,
     Reason,
@@ -473,6 +476,68 @@ def add_delivery(
         state=state,
         reason=reason,
         **columns,
+    )
+    return _add(session, row)
+
+
+def add_notification(
+    session: Session,
+    *,
+    provider: ProviderName = ProviderName.SES,
+    name: str | None = None,
+    received_at: datetime = NOW,
+    **columns: Any,
+) -> InboundNotification:
+    """Add what a provider told; `columns` gives the rest, e.g. `payload`."""
+    values: dict[str, Any] = {
+        "arrived_by": Arrival.WEBHOOK,
+        "raw_type": "Delivery",
+        "erase_after": received_at + timedelta(days=180),
+        **columns,
+    }
+    row = InboundNotification(
+        provider=provider,
+        name=name or f"notification-{next(_numbers)}",
+        received_at=received_at,
+        **values,
+    )
+    return _add(session, row)
+
+
+def add_event(
+    session: Session,
+    run: Run,
+    address_id: int,
+    *,
+    kind: EventKind = EventKind.DELIVERED,
+    delivery_id: int | None = None,
+    occurred_at: datetime = NOW,
+) -> InboundEvent:
+    """Add an event of a notification of its own."""
+    row = InboundEvent(
+        notification_id=add_notification(session, received_at=occurred_at).id,
+        kind=kind,
+        raw_type=kind.value,
+        occurred_at=occurred_at,
+        recorded_at=occurred_at,
+        delivery_id=delivery_id,
+        address_id=address_id,
+        applied_at=occurred_at,
+    )
+    return _add(session, row)
+
+
+def add_pass_on(
+    session: Session, told: Organisation, other: Organisation, address_id: int
+) -> ObjectionPassOn:
+    """Add a person's answer on whether an objection is passed on."""
+    row = ObjectionPassOn(
+        from_controller_id=told.id,
+        to_controller_id=other.id,
+        address_id=address_id,
+        passed_on=True,
+        answered_at=NOW,
+        source="page",
     )
     return _add(session, row)
 

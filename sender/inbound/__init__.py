@@ -1,0 +1,1 @@
+"""What people and providers tell us back: replies, events, opt-outs."""

@@ -1,0 +1,1 @@
+"""The web side: opt-out pages for people, webhooks for providers, health and metrics."""

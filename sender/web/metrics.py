@@ -1,0 +1,35 @@
+"""What the web side counts, for Prometheus: numbers only, never an address, a token or a text."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Histogram(
+    "sender_web_request_seconds",
+    "Time from the whole request to the whole answer, in seconds.",
+    ["route", "method", "status"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+"""By the route's pattern, never its path: a path holds a token."""
+
+EVENTS = Counter(
+    "sender_provider_events_total",
+    "Events that providers told of, by kind; again are those told before.",
+    ["provider", "kind", "again"],
+    registry=REGISTRY,
+)
+
+OPT_OUTS = Counter(
+    "sender_opt_outs_total",
+    "Acts of people that stop messages, acknowledged.",
+    ["way"],
+    registry=REGISTRY,
+)
+
+REFUSED = Counter(
+    "sender_web_refused_total",
+    "Requests that were refused, by why.",
+    ["route", "why"],
+    registry=REGISTRY,
+)
