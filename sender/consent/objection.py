@@ -37,19 +37,23 @@ class Objection:
     batch_id: int | None = None
 
 
-def record_objection(session: Session, objection: Objection, now: datetime) -> None:
+def record_objection(session: Session, objection: Objection, now: datetime) -> list[int]:
     """Block every address of the person at this controller and mark the contact.
+
+    Returns the ids of the suppression events, one for each address.
 
     The addresses are locked by being blocked, so they are read again afterwards: what an import
     brought in the meantime is found then, and no other can bring more.
     """
     addresses: list[int] = []
+    event_ids: list[int] = []
     while found := sorted(set(_addresses_of_person(session, objection)) - set(addresses)):
         _mark_contacts(session, objection)
-        suppress(session, [_block(objection, address) for address in found], now)
+        event_ids += suppress(session, [_block(objection, address) for address in found], now)
         addresses += found
     _mark_contacts(session, objection)
     record(session, _consent_acts(session, objection, addresses), now)
+    return event_ids
 
 
 def _mark_contacts(session: Session, objection: Objection) -> None:

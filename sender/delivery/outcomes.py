@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_,
 from sqlalchemy.orm import Session
 
 from sender.delivery.runs import skip_pending
+from sender.inbound.outcomes import apply_waiting
 from sender.providers.base import Accepted, Deferred, NotStarted, Rejected, Result, Unknown
 from sender.store.base import Word
 from sender.store.campaigns import Run
@@ -76,6 +77,7 @@ def _write_accepted(
         if isinstance(item.result, Accepted)
     ]
     session.connection().execute(statement, rows)
+    apply_waiting(session, {row["name"]: row["delivery"] for row in rows}, now)
 
 
 def _write_rejected(
