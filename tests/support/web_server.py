@@ -1,0 +1,77 @@
+"""Serve an ASGI application over real HTTP, on a free port of this machine, in a thread.
+
+with serve(app) as url:
+    requests.get(f"{url}/healthz", timeout=10)
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn._types import ASGI3Application
+
+START_SECONDS = 30
+
+
+class ServerInThread(uvicorn.Server):
+    """A uvicorn whose start and end another thread can wait for."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self.run)
+        self._told: asyncio.Event
+        self._loop: asyncio.AbstractEventLoop
+
+    async def main_loop(self) -> None:
+        """Serve until `finish` is called, instead of looking every tenth of a second."""
+        await self.on_tick(0)
+        self._told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._started.set()
+        await self._told.wait()
+
+    def begin(self) -> str:
+        """Start, and return the base URL once connections are taken."""
+        self._thread.start()
+        while not self._started.wait(timeout=0.05):
+            assert self._thread.is_alive(), "the server did not start"
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"{'https' if self.config.ssl else 'http'}://{host}:{port}"
+
+    def finish(self) -> None:
+        """Let requests under way end, and stop."""
+        self._loop.call_soon_threadsafe(self._told.set)
+        self._thread.join(timeout=START_SECONDS)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+
+@contextmanager
+def serve(app: ASGI3Application, **options: Any) -> Iterator[str]:
+    """Serve `app` and yield its base URL, without slash.
+
+    Args:
+        app: any ASGI application.
+        options: further ones of `uvicorn.Config`.
+    """
+    defaults: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "auto",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 5,
+    }
+    server = ServerInThread(uvicorn.Config(app, **{**defaults, **options}))
+    url = server.begin()
+    try:
+        yield url
+    finally:
+        server.finish()
