@@ -14,7 +14,7 @@ _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
     ProviderName.OUTBOX: frozenset({"folder"}),
     ProviderName.SMTP: frozenset(
-        {"host", "port", "security", "login", "envelope_sender", "ca_file", "helo_name"}
+        {"host", "port", "security", "login", "envelope_sender", "verp", "ca_file", "helo_name"}
     ),
     ProviderName.SES: frozenset({"configuration_set", "mode"}),
     ProviderName.TWILIO: frozenset(

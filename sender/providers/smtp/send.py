@@ -21,12 +21,15 @@ from sender.providers.base import (
 from sender.providers.outcome import NOT_STARTED
 from sender.providers.smtp.connection import Connection, ReplyError, Security, Server
 from sender.providers.smtp.outcomes import Stage
+from sender.providers.smtp.verp import LONGEST_BASE, Sent, verp_address
 from sender.rendering.message import RenderedEmail
 from sender.rendering.mime import to_mime
+from sender.suppression.tokens import TokenKeys
 from sender.vocabulary import Channel, ProviderName
 
 KEY_VARIABLE = "SMTP_USER"
 SECRET_VARIABLE = "SMTP_PASSWORD"  # noqa: S105  # a variable's name
+KEYS_VARIABLE = "SENDER_TOKEN_KEYS"
 
 CAUTIOUS_RATE = 10.0
 """Messages per second where the account names no rate; mail servers tell none."""
@@ -59,11 +62,13 @@ class SmtpProvider:
         Raises:
             ProviderError: an option is missing or malformed, or a credential's environment
                 variable is not set.
+            SettingsError: the option verp is on and the keys that sign are malformed.
         """
         self._settings = settings
         self._clock = clock
         self._server = _read_server(settings, environ, timeout)
         self._envelope_sender = settings.options.get("envelope_sender")
+        self._verp_keys = _read_verp_keys(settings, environ)
         self._pool = _Pool(self._server, settings.concurrency)
         self.concurrency = settings.concurrency
 
@@ -121,7 +126,7 @@ class SmtpProvider:
         except (ValueError, MessageError) as error:
             return Rejected(code=type(error).__name__, detail="No mail can be made of it."), None
         try:
-            begun = self._deliver(lease, email, content, start_before)
+            begun = self._deliver(lease, outgoing, email, content, start_before)
         except ReplyError as error:
             return error.outcome.result(error.code), error.outcome.directive(error.code)
         return (Accepted(message_id) if begun else NOT_STARTED), None
@@ -134,14 +139,19 @@ class SmtpProvider:
         return content if content.endswith(b"\r\n") else content + b"\r\n"
 
     def _deliver(
-        self, lease: "_Lease", email: RenderedEmail, content: bytes, start_before: float
+        self,
+        lease: "_Lease",
+        outgoing: Outgoing,
+        email: RenderedEmail,
+        content: bytes,
+        start_before: float,
     ) -> bool:
         """Hand the message over; say whether that was begun in time.
 
         A kept connection that the server has closed meanwhile is noticed at the first command,
         when nothing of the message was handed over: then, once, a new one is opened.
         """
-        sender = self._envelope_sender or email.from_address
+        sender = self._sender(outgoing, email)
         while self._clock.monotonic() < start_before:
             was_kept = lease.holds_one
             connection = lease.connection()
@@ -156,6 +166,13 @@ class SmtpProvider:
                 raise
             return True
         return False
+
+    def _sender(self, outgoing: Outgoing, email: RenderedEmail) -> str:
+        """Return the envelope's sender, to which bounces go."""
+        base = self._envelope_sender or email.from_address
+        if self._verp_keys is None or outgoing.delivery_id <= 0:  # replies have no delivery
+            return base
+        return verp_address(base, Sent(outgoing.delivery_id, outgoing.run_id), self._verp_keys)
 
 
 class _Lease:
@@ -218,6 +235,23 @@ def _message_id(outgoing: Outgoing, email: RenderedEmail) -> str:
     """Carries the delivery and the run, so that bounces can be matched without our record."""
     domain = email.from_address.rpartition("@")[2]
     return f"{outgoing.delivery_id}.{outgoing.run_id}@{domain}"
+
+
+def _read_verp_keys(settings: AccountSettings, environ: Mapping[str, str]) -> TokenKeys | None:
+    if not settings.yes_or_no("verp", default=False):
+        return None
+    local = settings.option("envelope_sender").rpartition("@")[0]
+    if not 0 < len(local) <= LONGEST_BASE:
+        raise ProviderError(
+            f"Provider account {settings.name}: with verp, envelope_sender needs a local part of 1 "
+            f"to {LONGEST_BASE} characters.",
+            remedy="Choose a short mailbox of its own, e.g. bounces@example.org.",
+        )
+    if not environ.get(KEYS_VARIABLE):
+        raise ProviderError(
+            f"Provider account {settings.name}: verp needs {KEYS_VARIABLE}, which is not set."
+        )
+    return TokenKeys.parse(environ[KEYS_VARIABLE])
 
 
 def _read_server(
