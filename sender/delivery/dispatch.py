@@ -27,6 +27,7 @@ from sender.delivery.recovery import (
 )
 from sender.delivery.runs import finish_if_done, get_run, move, settle, skip_pending
 from sender.errors import RefusedError
+from sender.inbound.outcomes import apply_stragglers
 from sender.providers.base import Directive, DirectiveAction, Provider
 from sender.rendering.message import RenderedMessage
 from sender.rendering.profile import Recipient
@@ -369,6 +370,7 @@ class Dispatcher:
                     skip_pending(session, run.id, Reason.CANCELLED)
                 return _ending(run.state, interrupted=True)
             end_dispatcher(session, self._dispatcher_id, now)
+            apply_stragglers(session, now)
             settle(session, run, now=now, operator=self.operator)
             if run.state is RunState.RUNNING and not finish_if_done(
                 session, run, now=now, operator=self.operator

@@ -71,13 +71,14 @@ def _write_accepted(
             provider_message_id=bindparam("name"),
         )
     )
-    rows = [
-        {"delivery": item.delivery_id, "name": item.result.provider_message_id[:_LONGEST]}
+    names = [
+        (item.delivery_id, item.result.provider_message_id[:_LONGEST])
         for item in outcomes
         if isinstance(item.result, Accepted)
     ]
+    rows = [{"delivery": delivery_id, "name": name} for delivery_id, name in names]
     session.connection().execute(statement, rows)
-    apply_waiting(session, {row["name"]: row["delivery"] for row in rows}, now)
+    apply_waiting(session, {name: delivery_id for delivery_id, name in names}, now)
 
 
 def _write_rejected(

@@ -6,9 +6,9 @@ because a message that a provider tells of must not be sent again.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from sender.store.deliveries import Delivery
@@ -37,6 +37,8 @@ _TIMES = {
     EventKind.OPTED_OUT: ("opted_out_at",),
 }
 
+_AWAITED_FOR = timedelta(days=7)
+"""Events of messages that others send through the same account are never claimed."""
 _LONGEST_CODE = 200
 
 
@@ -72,19 +74,34 @@ def apply_waiting(session: Session, by_message_id: Mapping[str, int], now: datet
         by_message_id: delivery ids by the provider's names of messages, just recorded.
         now: when.
     """
-    query = (
-        select(InboundEvent)
-        .where(
-            InboundEvent.provider_message_id.in_(list(by_message_id)),
-            InboundEvent.applied_at.is_(None),
-        )
-        .order_by(InboundEvent.id)
-    )
+    query = _waiting().where(InboundEvent.provider_message_id.in_(list(by_message_id)))
     for event in session.scalars(query).all():
-        assert event.provider_message_id is not None
-        delivery_id = by_message_id[event.provider_message_id]
-        delivery = session.get_one(
-            Delivery, delivery_id, with_for_update=True, populate_existing=True
-        )
-        advance(delivery, event.kind, event.occurred_at, event.code or "", "")
-        event.delivery_id, event.applied_at = delivery_id, now
+        _apply(session, event, by_message_id[event.provider_message_id or ""], now)
+
+
+def apply_stragglers(session: Session, now: datetime) -> int:
+    """Apply events that were written at the same moment as the record they waited for.
+
+    Neither of the two transactions saw the other's row. Returns how many there were.
+    """
+    query = (
+        _waiting()
+        .add_columns(Delivery.id)
+        .join(Delivery, Delivery.provider_message_id == InboundEvent.provider_message_id)
+        .where(InboundEvent.recorded_at > now - _AWAITED_FOR)
+    )
+    found = session.execute(query).all()
+    for event, delivery_id in found:
+        _apply(session, event, delivery_id, now)
+    return len(found)
+
+
+def _waiting() -> Select[InboundEvent]:
+    return select(InboundEvent).where(InboundEvent.applied_at.is_(None)).order_by(InboundEvent.id)
+
+
+def _apply(session: Session, event: InboundEvent, delivery_id: int, now: datetime) -> None:
+    delivery = session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    advance(delivery, event.kind, event.occurred_at, event.code or "", "")
+    event.delivery_id, event.applied_at = delivery_id, now
+    session.flush()
