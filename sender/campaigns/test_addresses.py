@@ -9,18 +9,15 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from markupsafe import escape
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from sender.campaigns.accounts import open_account
+from sender.campaigns.reply_mail import PreparedReply, hand_over, reply_email, reply_sms
 from sender.contacts.addresses import ensure_address_ids, find_address_ids
 from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller, identities, unknown
-from sender.errors import NotFoundError, ProviderError, RefusedError
-from sender.providers.base import Accepted, Outgoing, Unknown
-from sender.rendering.message import RenderedEmail, RenderedMessage, RenderedSms, hash_parts
-from sender.rendering.segments import count_segments
+from sender.errors import NotFoundError, RefusedError
+from sender.rendering.message import RenderedMessage
 from sender.store import audit_trail
 from sender.store.contacts import TestAddress
 from sender.store.controllers import ControllerVersion, ProviderAccount, SenderIdentity
@@ -35,7 +32,6 @@ MAX_FAILURES: Final = 5
 CODE_LENGTH: Final = 8
 _LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0, 1, I and O, which people mix up: 40 bits, five tries."""
-_START_WITHIN: Final = timedelta(minutes=1)
 
 
 def add(
@@ -70,17 +66,14 @@ def add(
         _audit(session, context, controller.id, "test_address.add", now)
         session.flush()
         message = _message(current_version(session, controller.id), identity, address, code)
-        account = session.get_one(ProviderAccount, identity.provider_account_id)
-        reply_id = reply.id
-    outgoing = Outgoing(
-        # Deliveries count up from 1: a negative id can never be taken for one.
-        delivery_id=-reply_id,
-        run_id=0,
-        controller_slug=slug,
-        message=message,
-        expires_at=now + timedelta(minutes=15),
-    )
-    _hand_over(context, account, outgoing)
+        prepared = PreparedReply(
+            session.get_one(ProviderAccount, identity.provider_account_id),
+            reply.id,
+            slug,
+            message,
+            now,
+        )
+    hand_over(context, prepared)
 
 
 def confirm(context: Context, slug: str, channel: Channel, address: str, code: str) -> None:
@@ -226,62 +219,10 @@ def _message(
 ) -> RenderedMessage:
     first = f"{version.name}: your code is {code}."
     if identity.channel is Channel.SMS:
-        return _sms(identity, address, first + " Give it to whoever asked to send you tests.")
+        return reply_sms(identity, address, first + " Give it to whoever asked to send you tests.")
     why = (
         f"Somebody at {version.name} asked to send test messages to you. If you agree, give them "
         "this code. If not, do nothing: no test will be sent to you."
     )
-    footer = f"{version.name}, {version.postal_address}\n{version.contact_email}"
-    return _email(version, identity, address, f"{first}\n\n{why}\n\n{footer}\n")
-
-
-def _email(
-    version: ControllerVersion, identity: SenderIdentity, address: str, text: str
-) -> RenderedEmail:
     subject = f"Your code for test messages from {version.name}"
-    paragraphs = "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n"))
-    html = f'<!doctype html><html lang="en"><body>{paragraphs}</body></html>'
-    return RenderedEmail(
-        to_address=address,
-        from_address=identity.address,
-        from_name=identity.display_name,
-        reply_to=identity.reply_to,
-        subject=subject,
-        html=html,
-        text=text,
-        headers=(),
-        opt_out_url="",
-        message_hash=hash_parts((subject, html, text)),
-        warnings=(),
-    )
-
-
-def _sms(identity: SenderIdentity, number: str, body: str) -> RenderedSms:
-    return RenderedSms(
-        to_number=number,
-        sender=identity.address,
-        body=body,
-        segments=count_segments(body),
-        opt_out_url=None,
-        message_hash=hash_parts((body,)),
-        warnings=(),
-    )
-
-
-def _hand_over(context: Context, account: ProviderAccount, outgoing: Outgoing) -> None:
-    provider = open_account(account, context)
-    try:
-        start_before = context.clock.monotonic() + _START_WITHIN.total_seconds()
-        outcome = provider.send([outgoing], start_before).results[0]
-    finally:
-        provider.close()
-    if isinstance(outcome, Accepted):
-        return
-    if isinstance(outcome, Unknown):
-        problem = "Nobody knows whether the provider took the message"
-        remedy = "If no code arrives, try again tomorrow."
-    else:
-        problem = "The provider did not take the message"
-        remedy = "Look at the account with: sender doctor --providers"
-    code = getattr(outcome, "code", "not started")
-    raise ProviderError(f"{problem} ({account.name}: {code}).", remedy=remedy)
+    return reply_email(version, identity, address, subject, f"{first}\n\n{why}")
