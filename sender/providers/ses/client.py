@@ -1,4 +1,4 @@
-"""The boto3 client on the send path: no retries, time-outs set, every request gated."""
+"""The boto3 client: on the send path no retries, time-outs set, every request gated."""
 
 import logging
 import socket
@@ -77,12 +77,21 @@ def open_client(
     credentials: Credentials,
     environ: Mapping[str, str],
     timeout: timedelta,
+    *,
+    attempts: int = 1,
 ) -> "tuple[SESV2Client, GatedSession]":
     """Make a client and the session that it sends through.
 
     `before-send` is botocore's documented hook for answering a request in another way; here the
     other way is botocore's own HTTP session with gated connections. Retries would send a message
     up to three times, also after a read time-out.
+
+    Args:
+        settings: the account.
+        credentials: its key and secret.
+        environ: where region and certificate authority stand, if not in the settings.
+        timeout: of one request.
+        attempts: of one request, >= 1; more than one only for what reads.
 
     Raises:
         ProviderError: no region is named.
@@ -94,7 +103,7 @@ def open_client(
         aws_session_token=credentials.token,
         region_name=_region(settings, environ),
         endpoint_url=settings.endpoint_url,
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"total_max_attempts": attempts}),
     )
     session = GatedSession(
         timeout=(timeout.total_seconds(), timeout.total_seconds()),
