@@ -1,6 +1,6 @@
 """What the web side counts, for Prometheus: numbers only, never an address, a token or a text."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 
@@ -31,5 +31,11 @@ REFUSED = Counter(
     "sender_web_refused_total",
     "Requests that were refused, by why.",
     ["route", "why"],
+    registry=REGISTRY,
+)
+
+UNDER_WAY = Gauge(
+    "sender_web_requests_under_way",
+    "Requests that are being worked on, those answered 503 for their slowness too.",
     registry=REGISTRY,
 )

@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from uvicorn._types import ASGI3Application
+from starlette.types import ASGIApp
+
+from sender.web.limits import Limits
+from sender.web.server import Bind, WebServer, configuration
+from tests.fakes.certificates import CERTIFICATE, KEY
 
 START_SECONDS = 30
 
 
-class ServerInThread(uvicorn.Server):
-    """A uvicorn whose start and end another thread can wait for."""
+class ServerInThread(WebServer):
+    """A server whose start and end another thread can wait for."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -50,26 +54,23 @@ class ServerInThread(uvicorn.Server):
 
 
 @contextmanager
-def serve(app: ASGI3Application, **options: Any) -> Iterator[str]:
-    """Serve `app` and yield its base URL, without slash.
+def serve(
+    app: ASGIApp, *, limits: Limits | None = None, encrypted: bool = False, **options: Any
+) -> Iterator[str]:
+    """Serve `app` as `sender web` does, and yield its base URL, without slash.
 
     Args:
-        app: any ASGI application.
-        options: further ones of `uvicorn.Config`.
+        app: any ASGI application with a lifespan.
+        limits: of its connections; the usual ones where none are given.
+        encrypted: whether to serve https, with this project's own test certificate.
+        options: of `uvicorn.Config`, instead of ours.
     """
-    defaults: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "port": 0,
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "auto",
-        "log_config": None,
-        "access_log": False,
-        "proxy_headers": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": 5,
-    }
-    server = ServerInThread(uvicorn.Config(app, **{**defaults, **options}))
+    pair = (CERTIFICATE, KEY) if encrypted else (None, None)
+    bind = Bind("127.0.0.1", 0, *pair)
+    config = configuration(app, bind, limits or Limits())
+    for name, value in options.items():
+        setattr(config, name, value)
+    server = ServerInThread(config)
     url = server.begin()
     try:
         yield url

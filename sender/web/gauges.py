@@ -1,0 +1,69 @@
+"""What /metrics says of the database: counts and one age, asked at each scrape."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import ColumnElement, TextClause, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from sender.context import Context
+from sender.store.deliveries import Delivery
+from sender.store.inbound import Alert, InboundEvent, InboxMessage
+from sender.vocabulary import DeliveryState, ReplyMeaning
+
+_HELP: Mapping[str, str] = {
+    "sender_inbox_open": "Replies that a person has to look at.",
+    "sender_inbox_oldest_seconds": "Age of the oldest of them, in seconds.",
+    "sender_alerts_open": "Alerts that nobody has resolved.",
+    "sender_deliveries_unknown": "Messages that may or may not have gone out.",
+    "sender_events_waiting": "Events of messages that we have no record of yet.",
+}
+_UNSETTLED = text("delivery.state IN ('dispatching', 'unknown')")
+"""In the words of the partial index, or SQLite would look at every delivery there ever was."""
+
+
+class DatabaseGauges(Collector):
+    """Asks the database; when that fails, `sender_database_up` is 0 and the others are left out."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing before it is asked: registering must not need the database."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask."""
+        try:
+            with self._context.store.read() as session:
+                values = _values(session, self._context.clock.now())
+        except SQLAlchemyError:
+            values = {}
+        yield _gauge("sender_database_up", "Whether the database answered.", 1 if values else 0)
+        for name, value in values.items():
+            yield _gauge(name, _HELP[name], value)
+
+
+def _values(session: Session, now: datetime) -> dict[str, float]:
+    waits = InboxMessage.decided_at.is_(None) & (InboxMessage.meaning == ReplyMeaning.DOUBTFUL)
+    oldest = session.scalar(select(func.min(InboxMessage.received_at)).where(waits))
+    unknown = Delivery.state == DeliveryState.UNKNOWN
+    return {
+        "sender_inbox_open": _count(session, waits),
+        "sender_inbox_oldest_seconds": (now - oldest).total_seconds() if oldest else 0,
+        "sender_alerts_open": _count(session, Alert.resolved_at.is_(None)),
+        "sender_deliveries_unknown": _count(session, _UNSETTLED, unknown),
+        "sender_events_waiting": _count(session, InboundEvent.applied_at.is_(None)),
+    }
+
+
+def _count(session: Session, *conditions: ColumnElement[bool] | TextClause) -> int:
+    return session.scalar(select(func.count()).where(*conditions)) or 0
+
+
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=value)

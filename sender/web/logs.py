@@ -1,0 +1,75 @@
+"""Structured log lines on standard error, without personal data.
+
+Of other programs' records only the template is written, never what was put into it: uvicorn's holds
+addresses and paths, and a path holds a token.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO, cast
+
+import structlog
+
+_OWN: Final = "sender.web"
+_LONGEST_TEMPLATE = 200
+
+LOG: Final = cast(
+    "structlog.stdlib.BoundLogger",
+    structlog.wrap_logger(
+        logging.getLogger(_OWN),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    ),
+)
+"""The web side's own log: counts, patterns, types and places in the code."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON document a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return our own lines as they are, and others' stripped of their values."""
+        if record.name == _OWN:
+            return str(record.msg)
+        return json.dumps(_without_values(record), sort_keys=True)
+
+
+def configure_logging(stream: TextIO | None = None) -> None:
+    """Write every log line of this process to `stream` as JSON.
+
+    Args:
+        stream: standard error unless given.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("sender").setLevel(logging.INFO)
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error arose: the last place in our own code, as `file.py:line`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/sender/" in frame.filename]
+    if not own:
+        return "elsewhere"
+    return f"sender/{own[-1].filename.rpartition('/sender/')[2]}:{own[-1].lineno}"
+
+
+def _without_values(record: logging.LogRecord) -> dict[str, Any]:
+    template = str(record.msg).partition("\n")[0][:_LONGEST_TEMPLATE]
+    error = record.exc_info[0] if record.exc_info else None
+    return {
+        "event": template,
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        **({"error": error.__name__} if error else {}),
+    }
