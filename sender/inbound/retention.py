@@ -1,0 +1,59 @@
+"""Erase people's words, and what providers told, once their time is up. The acts stay."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from sender.inbound.inbox import is_open
+from sender.store.inbound import InboundNotification, InboxMessage
+
+AT_ONCE = 5_000
+"""Rows a call and table: the write lock of SQLite stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many texts and notifications were emptied; call again while there are any."""
+
+    replies: int
+    notifications: int
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left whose time is up."""
+        return max(self.replies, self.notifications) < AT_ONCE
+
+
+def erase_expired(session: Session, now: datetime) -> Erased:
+    """Empty what is past its time, at most `AT_ONCE` rows of each.
+
+    Words that still wait for a decision stay, however old: they hold messages to their author.
+    """
+    return Erased(erase_old_replies(session, now), erase_old_notifications(session, now))
+
+
+def erase_old_replies(session: Session, now: datetime) -> int:
+    """Empty the words of replies past `inbox_retention_days`; return of how many."""
+    message = InboxMessage
+    past = (message.erase_after <= now) & message.body.is_not(None) & ~is_open()
+    return _emptied(session, message, past, "body")
+
+
+def erase_old_notifications(session: Session, now: datetime) -> int:
+    """Empty what providers told as it came, past `event_retention_days`; return of how many."""
+    told = InboundNotification
+    past = (told.erase_after <= now) & told.payload.is_not(None)
+    return _emptied(session, told, past, "payload")
+
+
+def _emptied(
+    session: Session,
+    table: type[InboxMessage | InboundNotification],
+    past: ColumnElement[bool],
+    column: str,
+) -> int:
+    some = session.scalars(select(table.id).where(past).order_by(table.erase_after).limit(AT_ONCE)).all()
+    session.execute(update(table).where(table.id.in_(some)).values({column: None}))
+    return len(some)
