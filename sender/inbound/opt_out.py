@@ -16,6 +16,7 @@ from sender.errors import RefusedError
 from sender.inbound.opt_out_message import LinkedMessage, contact_of
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.deliveries import Delivery
+from sender.store.journal_entries import note_suppressions
 from sender.store.suppressions import Block, SuppressionEvent, SuppressionPayload
 from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import EVERY, BlockCause, SuppressionAct
@@ -82,7 +83,7 @@ def narrow(
         now: when.
     """
     press = stop_purpose(session, message, way, now)
-    if is_undoable(session, message, event_id):
+    if press.event_id != event_id:
         undo(session, message, event_id, now)
     return press
 
@@ -96,6 +97,7 @@ def object_to_all(session: Session, message: LinkedMessage, now: datetime) -> bo
     _mark(session, message, now)
     lock_addresses(session, [message.address_id])
     if _objection_holds(session, message):
+        note_suppressions(session, session.scalars(_own_objections(message)).all())
         return False
     objection = Objection(
         controller_id=message.controller_id,
@@ -109,30 +111,33 @@ def object_to_all(session: Session, message: LinkedMessage, now: datetime) -> bo
     return True
 
 
-def is_undoable(session: Session, message: LinkedMessage, event_id: int) -> bool:
-    """Whether the block was set by this event and nobody has set it again since."""
-    return session.scalar(_undoable(message, event_id)) is not None
+def undoable_since(session: Session, message: LinkedMessage, event_id: int) -> datetime | None:
+    """Return when this event set its block; None if it did not, or somebody set it again since."""
+    block = session.scalar(_undoable(message, event_id))
+    return None if block is None else block.set_at
 
 
-def undo(session: Session, message: LinkedMessage, event_id: int, now: datetime) -> None:
+def undo(session: Session, message: LinkedMessage, event_id: int, now: datetime) -> bool:
     """Lift exactly the block that this event set, as the person's own act.
 
     The caller has seen the ticket that only the browser of that press was given.
 
-    Raises:
-        RefusedError: the block stood before that press, was set again since, or is lifted.
+    Returns:
+        Whether it was lifted; not if the block stood before that press, was set again since, or is
+        lifted already.
     """
     lock_addresses(session, [message.address_id])
     block = session.scalar(_undoable(message, event_id))
     if block is None:
-        raise RefusedError("This press can no longer be undone.")
+        return False
     scope = BlockScope(
-        message.address_id,
-        message.controller_id,
-        block.channel,
-        None if block.purpose_id == EVERY else block.purpose_id,
+        message.address_id, message.controller_id, block.channel, block.purpose_id or None
     )
-    release(session, _opt_out(message, scope, "page-undo", now), now)
+    try:
+        release(session, _opt_out(message, scope, "page-undo", now), now)
+    except RefusedError:  # by the clock of another machine it was set only now, or later
+        return False
+    return True
 
 
 def _set(
@@ -144,6 +149,7 @@ def _set(
     visits = _visits(session, message, scope)
     known = [event_id for event_id, visit in visits.items() if visit == way.visit]
     if known or len(visits) >= _MOST_PRESSES:
+        note_suppressions(session, list(visits))  # the journal may have failed the first time
         return Press(min(known, default=None), is_new=False)
     personal = {"visit": way.visit} if way.visit else None
     [event_id] = suppress(session, [_opt_out(message, scope, way.source, now, personal)], now)
@@ -209,14 +215,6 @@ def _undoable(message: LinkedMessage, event_id: int) -> Select[Block]:
 
 def _objection_holds(session: Session, message: LinkedMessage) -> bool:
     """Whether this link's objection still blocks every address of the person."""
-    event = SuppressionEvent
-    own = select(event.address_id).where(
-        event.address_id == message.address_id,
-        event.act == SuppressionAct.SET,
-        event.cause == BlockCause.OBJECTION,
-        event.controller_id == message.controller_id,
-        event.delivery_id == message.delivery_id,
-    )
     blocked = select(Block.address_id).where(
         Block.controller_id == message.controller_id, Block.cause == BlockCause.OBJECTION
     )
@@ -228,12 +226,25 @@ def _objection_holds(session: Session, message: LinkedMessage) -> bool:
     )
     holds = select(Block.event_id).where(
         Block.address_id == message.address_id,
-        Block.address_id.in_(own),
         Block.address_id.in_(blocked),
+        exists(_own_objections(message)),
         ~exists(gap),
         ~exists(unmarked),
     )
     return session.scalar(holds.limit(1)) is not None
+
+
+def _own_objections(message: LinkedMessage) -> Select[int]:
+    """Return the query for the events of this link's objections, on all addresses of the person."""
+    event = SuppressionEvent
+    others = select(ContactPoint.address_id).where(ContactPoint.contact_id.in_(contact_of(message)))
+    return select(event.id).where(
+        (event.address_id == message.address_id) | event.address_id.in_(others),
+        event.delivery_id == message.delivery_id,
+        event.act == SuppressionAct.SET,
+        event.cause == BlockCause.OBJECTION,
+        event.controller_id == message.controller_id,
+    )
 
 
 def _opt_out(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.consent.objection import Objection, record_objection
@@ -16,6 +16,9 @@ from sender.store.campaigns import RunBody
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import Controller
 from sender.store.inbound import ObjectionPassOn
+from sender.store.journal_entries import note_suppressions
+from sender.store.suppressions import Block, SuppressionEvent
+from sender.vocabulary import BlockCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +37,8 @@ def bodies_to_ask_about(session: Session, message: LinkedMessage) -> list[Relati
     controllers here, without those that were told before. A no is asked again: whoever said it may
     have been another reader of a forwarded message.
     """
-    if read_standing(session, message).stopped is not Stopped.EVERYTHING:
-        return []
-    slugs = current_version(session, message.controller_id).relatives
-    told = select(ObjectionPassOn.to_controller_id).where(
-        ObjectionPassOn.from_controller_id == message.controller_id,
-        ObjectionPassOn.address_id == message.address_id,
-        ObjectionPassOn.passed_on,
-    )
-    spoken_for = select(RunBody.controller_id).where(RunBody.run_id == message.run_id)
-    query = select(Controller).where(
-        Controller.slug.in_(slugs) | Controller.id.in_(spoken_for),
-        Controller.id != message.controller_id,
-        Controller.id.not_in(told),
-    )
-    found = [
-        Relative(row.id, row.slug, current_version(session, row.id).name)
-        for row in session.scalars(query)
-    ]
-    return sorted(found, key=lambda one: one.name)
+    told = _told_before(session, message)
+    return [body for body in _bodies(session, message) if body.controller_id not in told]
 
 
 def pass_on(
@@ -67,20 +53,81 @@ def pass_on(
         now: when.
 
     Returns:
-        The bodies that were told now.
+        The chosen bodies, which are told now or were told before.
     """
-    addresses = _addresses_of_person(session, message)
-    lock_addresses(session, addresses)
-    asked = bodies_to_ask_about(session, message)
-    refused = set(session.scalars(_refused_before(message)))
-    for body in asked:
-        if body.slug in chosen or body.controller_id not in refused:
-            session.add(_answer(message, body, now, passed_on=body.slug in chosen))
-    told = [body for body in asked if body.slug in chosen]
-    for body in told:
-        _object_there(session, message, body, addresses, now)
+    address_ids = _addresses_of_person(session, message)
+    lock_addresses(session, address_ids)
+    told_before = _told_before(session, message)
+    answered = _answered_here(session, message)
+    bodies = _bodies(session, message)
+    for body in bodies:
+        is_chosen = body.slug in chosen
+        if body.controller_id in told_before:
+            _note_again(session, message, body, address_ids)
+            continue
+        if is_chosen or body.controller_id not in answered:
+            session.add(_answer(message, body, now, passed_on=is_chosen))
+        if is_chosen:
+            _object_there(session, message, body, address_ids, now)
     session.flush()
-    return told
+    return [body for body in bodies if body.slug in chosen]
+
+
+def _bodies(session: Session, message: LinkedMessage) -> list[Relative]:
+    if read_standing(session, message).stopped is not Stopped.EVERYTHING:
+        return []
+    slugs = current_version(session, message.controller_id).relatives
+    spoken_for = select(RunBody.controller_id).where(RunBody.run_id == message.run_id)
+    query = select(Controller).where(
+        Controller.slug.in_(slugs) | Controller.id.in_(spoken_for),
+        Controller.id != message.controller_id,
+    )
+    found = [
+        Relative(row.id, row.slug, current_version(session, row.id).name)
+        for row in session.scalars(query)
+    ]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _told_before(session: Session, message: LinkedMessage) -> set[int]:
+    """Return the bodies that were told, and where what they were told still holds."""
+    query = (
+        select(ObjectionPassOn.to_controller_id)
+        .join(
+            Block,
+            (Block.controller_id == ObjectionPassOn.to_controller_id)
+            & (Block.address_id == ObjectionPassOn.address_id)
+            & (Block.cause == BlockCause.OBJECTION),
+        )
+        .where(
+            ObjectionPassOn.from_controller_id == message.controller_id,
+            ObjectionPassOn.address_id == message.address_id,
+            ObjectionPassOn.passed_on,
+        )
+    )
+    return set(session.scalars(query))
+
+
+def _answered_here(session: Session, message: LinkedMessage) -> set[int]:
+    """Return the bodies that this link's reader was asked about before."""
+    query = select(ObjectionPassOn.to_controller_id).where(
+        ObjectionPassOn.from_controller_id == message.controller_id,
+        ObjectionPassOn.address_id == message.address_id,
+        ObjectionPassOn.delivery_id == message.delivery_id,
+    )
+    return set(session.scalars(query))
+
+
+def _note_again(
+    session: Session, message: LinkedMessage, body: Relative, address_ids: Sequence[int]
+) -> None:
+    """Let the journal hear of it again: it may have failed the first time."""
+    query = select(SuppressionEvent.id).where(
+        SuppressionEvent.address_id.in_(address_ids),
+        SuppressionEvent.controller_id == body.controller_id,
+        SuppressionEvent.source == _source(message),
+    )
+    note_suppressions(session, session.scalars(query).all())
 
 
 def _object_there(
@@ -99,7 +146,7 @@ def _object_there(
             controller_id=body.controller_id,
             address_id=address_id,
             occurred_at=now,
-            source=f"passed-on:{message.controller_slug}",
+            source=_source(message),
             operator=OPERATOR,
         )
         record_objection(session, objection, now)
@@ -110,13 +157,8 @@ def _addresses_of_person(session: Session, message: LinkedMessage) -> Sequence[i
     return sorted({message.address_id, *session.scalars(query)})
 
 
-def _refused_before(message: LinkedMessage) -> Select[int]:
-    """Return the query for the bodies that this link's reader refused already."""
-    return select(ObjectionPassOn.to_controller_id).where(
-        ObjectionPassOn.from_controller_id == message.controller_id,
-        ObjectionPassOn.address_id == message.address_id,
-        ObjectionPassOn.delivery_id == message.delivery_id,
-    )
+def _source(message: LinkedMessage) -> str:
+    return f"passed-on:{message.controller_slug}"
 
 
 def _answer(
