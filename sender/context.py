@@ -4,13 +4,17 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sender.clock import Clock, SystemClock
 from sender.settings import Settings, load_settings
 from sender.store.clock_check import require_agreeing_clock
 from sender.store.engine import Store, open_store
-from sender.store.keys import AddressHasher, register_key, require_key
+from sender.store.journal import Journal, Owner
+from sender.store.keys import AddressHasher, database_name, register_key, require_key
 from sender.store.schema import require_current
+
+JOURNAL_OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ def open_context(settings: Settings | None = None, clock: Clock | None = None) -
     Raises:
         KeyRefusedError: the key is missing, short, or not this database's.
         DatabaseError: the database is not set up, of another version, or its clock is off.
+        JournalError: the journal is another database's, or none.
     """
     settings = settings or load_settings()
     clock = clock or SystemClock()
@@ -48,10 +53,25 @@ def open_context(settings: Settings | None = None, clock: Clock | None = None) -
         require_current(store)
         with store.read() as session:
             require_key(session, hasher)
+            owner = Owner(hasher.fingerprint, database_name(session))
         require_agreeing_clock(store, clock.now())
+        store.journal = open_journal(settings, owner, clock)
         yield Context(settings, store, hasher, clock, settings.operator or _login_name())
     finally:
         store.close()
+
+
+def open_journal(settings: Settings, owner: Owner, clock: Clock) -> Journal | None:
+    """Return the journal that the settings name; None for `off`.
+
+    Raises:
+        JournalError: the file is another database's, or no journal.
+    """
+    if settings.journal == JOURNAL_OFF:
+        return None
+    journal = Journal(Path(settings.journal).absolute(), owner, clock)
+    journal.header()
+    return journal
 
 
 def set_up_database(settings: Settings, clock: Clock) -> None:

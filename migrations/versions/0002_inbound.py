@@ -95,6 +95,22 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "lost_message",
+        sa.Column(
+            "lost_run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "address_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["address_id"], ["address.id"], name=op.f("fk_lost_message_address_id_address")
+        ),
+        sa.ForeignKeyConstraint(
+            ["lost_run_id"], ["lost_run.id"], name=op.f("fk_lost_message_lost_run_id_lost_run")
+        ),
+        sa.PrimaryKeyConstraint("lost_run_id", "address_id", name=op.f("pk_lost_message")),
+    )
+    op.create_table(
         "objection_pass_on",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -305,6 +321,7 @@ def downgrade() -> None:
         "inbound_event",
         "reconciliation",
         "objection_pass_on",
+        "lost_message",
         "lost_run",
         "inbound_notification",
         "journal_mark",

@@ -35,6 +35,7 @@ from sender.delivery.dispatch import Dispatcher, Ending, Progress
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
 from sender.delivery.recovery import live_dispatchers, recover
+from sender.delivery.restored import require_reconciled
 from sender.delivery.runs import (
     SENDABLE,
     Counts,
@@ -50,6 +51,7 @@ from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
 from sender.providers.base import Provider
 from sender.store.campaigns import CampaignVersion, Run
+from sender.suppression.journal import require_up_to_date
 from sender.suppression.links import opt_out_links
 from sender.vocabulary import Reason, RunState
 
@@ -187,7 +189,8 @@ def prepare_launch(
         FileErrors: the file names something that is not there, a template is wrong, or it has a
             schedule and nobody said to send now.
         RefusedError: a limit would be exceeded, opt-outs of the old system were not accounted
-            for, or the campaign was sent already.
+            for, the campaign was sent already, or the database was restored from a backup and is
+            not brought up to date.
         ProviderError: the account cannot send.
         SettingsError: the public address or token keys are missing.
     """
@@ -207,6 +210,7 @@ def _prepare(
 ) -> Launch:
     now = context.clock.now()
     links = opt_out_links(context.settings)
+    require_up_to_date(context.store, now)
     require_unexpired(definition, now)
     with context.store.read() as session:
         campaign = resolve(session, definition)
@@ -220,7 +224,9 @@ def _prepare(
         with context.store.write() as session:
             erase_expired(session, now)
             run_id, continues = find(session, campaign)
-            version_id = get_run(session, run_id).version_id
+            run = get_run(session, run_id)
+            require_reconciled(session, run)
+            version_id = run.version_id
         with _abandoned_on_failure(context, run_id, continues=continues):
             audience = _audience(context, campaign, run_id)
             planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sender.campaigns.pinning import find_campaign, pin
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.context import Context
+from sender.delivery.restored import has_lost_runs
 from sender.delivery.runs import get_run, move, skip_pending
 from sender.errors import RefusedError
 from sender.store.campaigns import Campaign, CampaignVersion, Run, RunBody
@@ -105,7 +106,8 @@ def find_or_open(
             f"{definition.name} was sent already, in run {finished[-1].id}.",
             remedy="Use --new-run to write to people who have not been sent it.",
         )
-    return open_run(session, context, campaign, row, version, exclude_sent=bool(runs)), False
+    sent_before = bool(runs) or has_lost_runs(session, row.controller_id, row.name)
+    return open_run(session, context, campaign, row, version, exclude_sent=sent_before), False
 
 
 def campaign_row(session: Session, campaign: ResolvedCampaign, now: datetime) -> Campaign:

@@ -21,6 +21,7 @@ from sender.errors import RefusedError
 from sender.store.campaigns import StagedRecipient
 from sender.store.contacts import TestAddress
 from sender.store.deliveries import Delivery
+from sender.suppression.journal import require_up_to_date
 from sender.suppression.links import opt_out_links
 from sender.vocabulary import DeliveryState, RunState
 
@@ -57,12 +58,14 @@ def send_test(
         fields: template fields of the pretended recipient.
 
     Raises:
-        RefusedError: the address is not on the list or was not confirmed.
+        RefusedError: the address is not on the list or was not confirmed, or the database was
+            restored from a backup and is not brought up to date.
         ProviderError: the account cannot be used.
         CampaignFileErrors: the file names something that is not there.
     """
     address = normalise(definition.channel, raw_address)
     links = opt_out_links(context.settings)
+    require_up_to_date(context.store, context.clock.now())
     with context.store.read() as session:
         campaign = resolve(session, definition)
         _require_listed(session, context, campaign, address)

@@ -15,6 +15,7 @@ from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
 from sender.store.chain import CONSENT_LEDGER, NewRow, append
 from sender.store.consents import ConsentEvent, ConsentState, Notice
+from sender.store.journal_entries import note_refusals
 from sender.store.portable import chunks, upsert
 from sender.vocabulary import ConsentFlaw, ConsentKind
 
@@ -78,8 +79,11 @@ def record(session: Session, acts: Sequence[ConsentAct], now: datetime) -> list[
     lock_addresses(session, (act.address_id for act in sound))
     event_ids: list[int] = []
     for some in chunks(sound):
-        event_ids.extend(append(session, CONSENT_LEDGER, [_row(act, now) for act in some], now))
+        ids = append(session, CONSENT_LEDGER, [_row(act, now) for act in some], now)
         refold(session, sorted({act.key for act in some}))
+        refusals = zip(some, ids, strict=True)
+        note_refusals(session, [row_id for act, row_id in refusals if act.kind.is_negative])
+        event_ids.extend(ids)
     return event_ids
 
 

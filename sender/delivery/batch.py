@@ -17,6 +17,7 @@ from sender.providers.base import (
     Accepted,
     BatchResult,
     Directive,
+    NotStarted,
     Outgoing,
     Provider,
     Rejected,
@@ -29,6 +30,7 @@ from sender.rendering.refusal import MessageRefused
 from sender.rendering.testmark import marked_as_test
 from sender.store.controllers import Controller
 from sender.store.engine import Store
+from sender.store.journal import JournalError
 from sender.vocabulary import Reason
 
 if TYPE_CHECKING:
@@ -172,15 +174,23 @@ class Batch:
         return not self.stopping()
 
     def _look(self, ready: Sequence[_Ready]) -> Look:
-        with self.store.write() as session:
-            return look_and_mark(
-                session,
-                run_id=self.run_id,
-                dispatcher_id=self.dispatcher_id,
-                version_id=self.version_id,
-                prepared=[item.prepared for item in ready],
-                at=self.clock.now(),
-            )
+        look: Look | None = None
+        try:
+            with self.store.write() as session:
+                look = look_and_mark(
+                    session,
+                    run_id=self.run_id,
+                    dispatcher_id=self.dispatcher_id,
+                    version_id=self.version_id,
+                    prepared=[item.prepared for item in ready],
+                    at=self.clock.now(),
+                )
+        except JournalError:  # marked, and to be called by nobody: a restore would forget it
+            marked = set(look.marked) if look is not None else set()
+            going = [item for item in ready if item.addressee.delivery_id in marked]
+            self._record(going, [NotStarted()] * len(going))
+            raise
+        return look
 
     def _call(self, going: Sequence[_Ready], facts: _RunFacts, start_before: float) -> BatchResult:
         held_until = self.clock.now() + PROVIDER_HOLDS

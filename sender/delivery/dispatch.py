@@ -33,6 +33,7 @@ from sender.rendering.message import RenderedMessage
 from sender.rendering.profile import Recipient
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
+from sender.suppression.journal import require_up_to_date
 from sender.vocabulary import DeliveryState, Reason, RunState
 
 _POLL = timedelta(milliseconds=250)
@@ -169,6 +170,7 @@ class Dispatcher:
 
     def _enter(self) -> None:
         now = self.clock.now()
+        require_up_to_date(self.store, now)
         with self.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
             if run.state not in {RunState.READY, RunState.RUNNING}:

@@ -23,6 +23,7 @@ from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import ContactPoint, TestAddress
 from sender.store.deliveries import Delivery, DeliveryReliance
+from sender.store.journal_entries import note_marked
 from sender.store.suppressions import Block
 from sender.vocabulary import (
     EVERY,
@@ -118,7 +119,9 @@ def look_and_mark(
     _skip(session, verdicts, skipped)
     going = [item for item in waiting if item.delivery_id not in skipped]
     _mark(session, _Marking(run, dispatcher_id, at), going, verdicts)
-    return Look(run.state, tuple(item.delivery_id for item in going), skipped)
+    marked = tuple(item.delivery_id for item in going)
+    note_marked(session, run.id, marked, at)
+    return Look(run.state, marked, skipped)
 
 
 def _still_pending(session: Session, delivery_ids: Sequence[int]) -> set[int]:

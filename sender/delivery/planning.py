@@ -15,6 +15,7 @@ from sender.clock import Clock
 from sender.consent.eligibility import decisions
 from sender.consent.policy import Scope
 from sender.delivery.audience import Audience
+from sender.delivery.restored import planned_already, sent_in_lost_run
 from sender.delivery.scopes import scopes_of_run
 from sender.store.base import Word
 from sender.store.campaigns import Run
@@ -107,7 +108,7 @@ def _plan_range(
         scopes = scopes_of_run(session, run, clock.now())
         sent_in = run.campaign_id if run.exclude_sent else None
         decided = _decided(audience, scopes, low, high, sent_in).subquery("decided")
-        session.execute(_insert(run_id, audience, decided))
+        session.execute(_insert(run, audience, decided))
         run.planned_through = high
         return high, _count_planned(session, run_id, low, high)
 
@@ -137,7 +138,11 @@ def _decided(
     decided = query.subquery("by_policy")
     reason = case(
         (decided.c.reason.is_not(None), decided.c.reason),
-        (_already_sent(decided.c.address_id, sent_in), literal(Reason.ALREADY_SENT, Word(Reason))),
+        (
+            _already_sent(decided.c.address_id, sent_in)
+            | sent_in_lost_run(decided.c.address_id, sent_in),
+            literal(Reason.ALREADY_SENT, Word(Reason)),
+        ),
         else_=null(),
     )
     return select(
@@ -164,11 +169,11 @@ def _already_sent(address_id: ColumnElement[int], campaign_id: int) -> ColumnEle
     )
 
 
-def _insert(run_id: int, audience: Audience, decided: Any) -> Any:
+def _insert(run: Run, audience: Audience, decided: Any) -> Any:
     allowed = decided.c.reason.is_(None)
     state = Word(DeliveryState)
     rows = select(
-        literal(run_id),
+        literal(run.id),
         decided.c.address_id,
         decided.c.key,
         case(
@@ -179,6 +184,8 @@ def _insert(run_id: int, audience: Audience, decided: Any) -> Any:
         decided.c.refused_by,
         case((allowed, decided.c.event_0), else_=null()),
     ).order_by(decided.c.address_id)
+    if run.restored_at is not None:
+        rows = rows.where(~planned_already(decided.c.address_id, run.id))
     columns = (
         "run_id",
         "address_id",

@@ -83,6 +83,7 @@ def demo_settings(folder: Path) -> Settings:
             "SENDER_TOKEN_KEYS": f"1:{secrets.token_hex(32)}",
             "SENDER_PUBLIC_URL": "https://out.commons-party.example.org",
             "SENDER_OUTBOX": str(folder.resolve() / "outbox"),
+            "SENDER_JOURNAL": str(folder.resolve() / "opt-outs.journal"),
             "SENDER_OPERATOR": OPERATOR,
         }
         lines = [f"export {name}='{value}'" for name, value in values.items()]

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import OperationalError as SQLiteError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -15,6 +15,11 @@ from sqlalchemy.orm import Session
 
 from sender.clock import SystemClock
 from sender.errors import DatabaseError
+from sender.store.journal_entries import notebook, noted_lines
+from sender.store.journal_marks import introduce
+
+if TYPE_CHECKING:
+    from sender.store.journal import Journal
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 """How long a SQLite writer waits for another; far longer than our longest write lock."""
@@ -32,10 +37,17 @@ _READ_ONLY = "sender_read_only"
 
 
 class Store:
-    """One database. `read` and `write` open sessions that are committed or rolled back whole."""
+    """One database. `read` and `write` open sessions that are committed or rolled back whole.
+
+    Attributes:
+        engine: the connections.
+        journal: where each no and each batch is also written; None for nowhere.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.journal: Journal | None = None
+        self._introduced: str | None = None
         self._reader = engine.execution_options(**_reading(engine.dialect.name))
 
     @property
@@ -49,9 +61,31 @@ class Store:
 
         On SQLite the write lock is taken at once (`BEGIN IMMEDIATE`): a transaction that reads and
         then writes can neither lose an update nor fail half-way for another writer.
+
+        What belongs into the journal is there when this returns. It is written after the commit, so
+        that whatever the journal holds is in the database, unless that was set back.
+
+        Raises:
+            JournalError: committed, but not in the journal: it must not be acknowledged.
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        if self.journal is None:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+            return
+        with Session(self.engine, expire_on_commit=False, info=notebook()) as session:
+            with session.begin():
+                yield session
+                lines = noted_lines(session)
+            if lines:
+                self._introduce(self.journal.append(lines), self.journal.clock.now())
+
+    def _introduce(self, journal: str, now: datetime) -> None:
+        """Let the database know the journal's name, once a process, before it is relied on."""
+        if journal == self._introduced:
+            return
+        with Session(self.engine) as session, session.begin():
+            introduce(session, journal, now)
+        self._introduced = journal
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -47,6 +47,16 @@ def register_key(session: Session, hasher: AddressHasher, now: datetime) -> None
         require_key(session, hasher)
 
 
+def database_name(session: Session) -> str:
+    """Return a name of this database that its backups share, and no other database has.
+
+    It is made of its first key and when that was registered, to the microsecond.
+    """
+    first = session.scalars(select(HashKey).order_by(HashKey.id).limit(1)).one()
+    known_by = f"{first.fingerprint} {first.registered_at.isoformat()}"
+    return hashlib.sha256(known_by.encode()).hexdigest()[:32]
+
+
 def require_key(session: Session, hasher: AddressHasher) -> None:
     """Refuse a key that this database does not know.
 

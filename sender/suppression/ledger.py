@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
 from sender.store.chain import SUPPRESSION_LEDGER, NewRow, append
+from sender.store.journal_entries import note_suppressions
 from sender.store.portable import chunks, insert_missing
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, SuppressionAct
@@ -76,6 +77,7 @@ def suppress(session: Session, acts: Sequence[Suppression], now: datetime) -> li
         blocks = [_block(act, event_id) for act, event_id in zip(some, ids, strict=True)]
         insert_missing(session, Block, blocks)
         event_ids.extend(ids)
+    note_suppressions(session, event_ids)
     return event_ids
 
 
@@ -100,6 +102,7 @@ def release(session: Session, act: Suppression, now: datetime) -> int:
             Block.cause == act.cause,
         )
     )
+    note_suppressions(session, event_ids)
     return event_ids[0]
 
 

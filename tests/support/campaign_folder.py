@@ -72,6 +72,7 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
         "SENDER_TOKEN_KEYS": "1:" + "cd" * 32,
         "SENDER_PUBLIC_URL": "https://out.example.org",
         "SENDER_OUTBOX": str(folder / "outbox"),
+        "SENDER_JOURNAL": str(folder / "opt-outs.journal"),
         "SENDER_OPERATOR": OPERATOR,
         "SENDER_PROVIDER_TIMEOUT_SECONDS": "5",
         **CREDENTIALS,
@@ -85,6 +86,7 @@ def settings_for(folder: Path, **changed: Any) -> Settings:
         "token_keys": SecretStr("1:" + "cd" * 32),
         "public_url": "https://out.example.org",
         "outbox": folder / "outbox",
+        "journal": str(folder / "opt-outs.journal"),
         "operator": OPERATOR,
         "provider_timeout_seconds": 5.0,
     }

@@ -119,6 +119,7 @@ def sit_down(
     monkeypatch.setenv("SENDER_HASH_KEY", HASH_KEY.hex())
     monkeypatch.setenv("SENDER_OPERATOR", "olive")
     monkeypatch.setenv("SENDER_OUTBOX", str(folder / "outbox"))
+    monkeypatch.setenv("SENDER_JOURNAL", str(folder / "opt-outs.journal"))
     monkeypatch.setenv("SENDER_PUBLIC_URL", "https://out.example.org")
     monkeypatch.setenv("SENDER_TOKEN_KEYS", "1:" + "cd" * 32)
     monkeypatch.chdir(folder)
