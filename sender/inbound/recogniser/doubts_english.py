@@ -4,11 +4,16 @@ The notation is that of `phrases`; words are in the spelling of `plain`.
 """
 
 DOUBTS = {
+    "no-message": """
+        {any_no} ~5 {contact_word}/number/mobile
+        {contact_word} ~5 {any_no}
+        off/from ~2 your/the/this/whatever/that ~2 {list}
+        your ~2 {list}
+    """,
     "not-interested": """
         not/isnt/arent/aint/no_longer/never/wasnt/lost/no/zero/un ~1 interested/interest
         uninterested
         < no thanks/thank_you/ta/cheers/thankyou
-        < no thanks/thank_you
         < {ask}? rather not/you_didnt
         id/would rather not/you_didnt
         < not for me
@@ -26,12 +31,18 @@ DOUBTS = {
         who gave/give/gives/sold you/them
         whos/who_is/who_are/who_r this/you/that/it texting? >
         who this >
+        real person/human/people
+        a bot/robot/computer
+        automated
+        didnt/never/not ask/asked >
         < who the hell/fuck
         what/whats is? this about/for? >
         is/was this ~1 a? spam/scam/legit/real/genuine/phishing
-        ~0 permission ~4 number
+        permission ~4 number
         have/had ~1 my permission/number/consent
         gdpr
+        tps
+        {any_no} ~2 {details} >
         ico
         data protection
         privacy
@@ -49,7 +60,8 @@ DOUBTS = {
         not in your/the/that area/constituency/ward/town >
         not your constituent/voter/supporter
         {not} ~1 constituent
-        left the area/country/town
+        left the area/country/town/constituency/ward
+        moved/left abroad
         emigrated
     """,
     "died": """
@@ -96,6 +108,10 @@ DOUBTS = {
         < shut it >
         shut the fuck
         bit much
+        get a life/grip
+        get/take the hint
+        another one of these/those/them
+        not a fan
         intrusive
         do not disturb
         how many times do/must/have/shall i

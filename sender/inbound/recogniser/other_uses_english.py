@@ -25,6 +25,9 @@ OTHER_USES = """
     {dont} you? please? {leave_out} me/us off {your}? {list_kind}? {list}
     want to miss
     dont forget
+    {dont} text and drive
+    if you dont {message_verb}/{call_verb} me/us about/back/by
+    moved in/here
     {subject} dont/do_not/never ~1 {message_verb}/{call_verb}
     no thanks to
     {place} has/have/is/was/been? been? moved

@@ -77,11 +77,12 @@ def signs(body: str) -> frozenset[str]:
 
 
 def _folded(text: str) -> str:
+    """Return `text` in small plain letters; one character may become many, so it is cut again."""
     text = text.translate(_QUOTES).replace("🛑", " stop ")
     text = unicodedata.normalize("NFKC", "".join(map(_enclosed, text))).casefold()
     text = unicodedata.normalize("NFKD", text)
     text = "".join(c for c in text if unicodedata.category(c) not in _MARK_CATEGORIES)
-    return _WELSH_CLITIC.sub(" ", text.translate(_LOOKALIKES))
+    return _WELSH_CLITIC.sub(" ", text.translate(_LOOKALIKES))[: 2 * READ_CHARACTERS]
 
 
 def _enclosed(character: str) -> str:

@@ -5,10 +5,10 @@ The notation is that of `phrases`; words are in the spelling of `plain`.
 
 STOPS = {
     "keyword": """
-        < {ask}? ~0 stop stop? stop? >
+        < {ask}? stop stop? stop? >
         < stopall/unsubscribe/unsubscribing/optout >
         unsubscribe
-        < stop all/now/this/these/them/that/here/everything ~0 >
+        < stop all/now/this/these/them/that/here/everything >
         < {ask} {ask}? stop >
         < reply/text/send/type/texting to? stop >
         < stop stop
@@ -21,6 +21,7 @@ STOPS = {
         wont/cant you stop >
         stop means stop
         < stop {joiner}
+        < stop please/now/thanks/it {joiner}
         < stop or
         word stop >
         < stops >
@@ -34,6 +35,7 @@ STOPS = {
         stop {sending} ~2 {message}
         stop {sending} me/us/him/her/my/this/these/it/them/anything/things/any
         stop {sending} >
+        stop {sending} to ~1 {phone}
         stop with? {your} {message}
         stop with? {your}? {list_kind}? {message}
         stop with? my/these/those/your ~2 {message}
@@ -46,7 +48,9 @@ STOPS = {
         {ask} ~1 stop this/these/them/it/that >
         {ask} ~2 stop this/these/the/your/them/all {message}
         make/get/have this/these/it/them/you stop >
-        get/want/need/like this/these/it/them/you ~1 to stop >
+        get/want/need/like this/these/it/them/you ~1 to stop/end/cease/finish >
+        cancel/end these/those >
+        cancel/end/cease ~2 {contact_word}
         want/like/asked/ask/told/tell/said/expect you ~3 to stop
         to it that they/these/this stop
         please ~2 stop {texting}/{sending}/{message}
@@ -64,6 +68,8 @@ STOPS = {
     """,
     "opt-out": """
         opt/opts/opting/opted me/us/out/myself out?
+        opt ~3 out
+        < {ask}? opt ot/ou/put/oit/oot/our >
     """,
     "remove": """
         {remove} me/us/him
@@ -89,8 +95,15 @@ STOPS = {
         off {your}/of {list_kind}? {list}
         off {your} {list_kind} {list}
         {own} ~2 {details} ~1 removed/deleted/erased/off/taken/wiped
-        be/been/name/number removed/deleted/erased from {your}
-        be removed/deleted from
+        be/been/name/number removed/deleted/erased from {your} ~1 {list}
+        to be removed/deleted/erased from {this}
+        can/could/may i/we/this ~1 be removed/deleted/unsubscribed
+        be taken off
+        come off {your}/of {list_kind}? {list}
+        come off {this} >
+        {take}/{remove} it/this off/from ~2 {list}
+        {remove}/{take}/{lose} ~3 number/mobile ~2 {your}/from/off ~1 {list}
+        {remove} {details} >
         erase/delete/destroy/wipe ~2 data/details/information
         exclude me/us
         count me/us out of {this}
@@ -101,8 +114,7 @@ STOPS = {
     """,
     "wrong-number": """
         wrong number/no/num/phone/mobile
-        wrong {person} >
-        wrong {person}
+        wrong {person}/{names}
         < wrong one >
         {not} {names} >
         {not} ~1 {names} {phone}
@@ -112,6 +124,15 @@ STOPS = {
         this isnt ~1 phone/number/mobile >
         im/am not {names}
         {not} the {person} you
+        {phone} ~1 belongs to
+        new owner of this {phone}
+        got/had this {phone} last/yesterday/recently/this
+        is my/a {phone} now
+        used to be ~3 {phone}
+        {phone} ~3 mine now
+        is mine now
+        no_longer ~3 {phone} >
+        {not} my name >
         no one called
         no one ~1 of that name
         no {names} here
@@ -160,17 +181,27 @@ STOPS = {
         {dont} ~1 contact/contacting/text/texting
         < {dont} use this/my {phone}
         dont/do_not/never use/ring/dial my/this ~1 {phone}
+        {dont} ~1 send/sending >
+        < {dont} ~1 {call_verb} or/and {message_verb}
+        it/grateful/prefer/happier if you ~1 didnt/dont/not/stopped ~1 {message_verb}/{texting}
+        rather you ~1 didnt/dont/not ~1 {message_verb}
+        prefer ~1 not to ~2 {message}/{message_verb}/contacted/texted
+        not happy ~3 contacted/texted/messaged
+        no account/circumstances ~1 {message_verb}/send
+        on/with/registered the? tps
+        tps registered
         dont/do_not bother {texting}/{sending}/{calling}/me/us
         < {ask}? not {message_verb}/send me/us/this
         not ~1 be {message_verb}/contacted/texted/messaged/emailed/called
     """,
     "do-not-want": """
         {negated} ~1 {want}/appreciate/care ~5 {wanted_message}
-        {negated} ~1 {want} ~1 to ~1 receive/get/hear ~3 {message}/{this}/from_you/anything/more/further/
-            any
+        {negated} ~1 {want} ~1 to ~1 receive/get/hear ~3 {message}/{this}/from_you/
+            anything/more/further/any
         dont/do_not/didnt/no_longer/not ~1 want/wish/need/like ~2 hear ~1 from you
         dont/do_not/no_longer/not ~1 want/wish/like to be on ~2 {list}
         dont/do_not/no_longer/not ~1 want any? ~1 more? of? {this} >
+        < {dont} want >
         dont/do_not/no_longer/not ~1 want/need/like ~1 any more >
         dont/do_not/no_longer/not ~1 want/wish/like any/more ~1 {message}
         dont/do_not/no_longer/didnt/never ~1 want/wish/like ~2 sent/sending ~2 {message}/this/these
@@ -182,6 +213,8 @@ STOPS = {
         {had_not} ~1 give/gave/given ~2 permission/consent/number/details/authorisation/authority
         {had_not} ~2 consent/consented
         not/dont/no_longer have ~1 my consent/permission
+        no consent
+        consent not given
         without my consent/permission
         no permission/consent to
         unsolicited
@@ -193,7 +226,8 @@ STOPS = {
         told/said/asked ~3 no more >
         < no ~1 texts/messages/sms/emails/marketing
         please/so/and/but no ~1 texts/messages/sms/emails/marketing
-        no more/further/new ~1 {message}/contacting
+        no more/further/new ~2 {message}/contacting
+        < enough {message} >
         no more of {this}/your
         no more from you
         no more texting/messaging/sending
@@ -228,7 +262,7 @@ STOPS_ALONE = {
     "keyword": """
         < end/quit/cancel/revoke/remove/delete/unfollow/block >
         < end/quit/cancel/revoke/remove/delete/stop all/me/now/texts/number >
-        < spam/blocked/harassment/fo/gtfo/stfu >
+        < cease/cease_now/spam/blocked/harassment/fo/gtfo/stfu >
         < blocked and/& reported >
         < please stop/end/cancel/quit >
     """,

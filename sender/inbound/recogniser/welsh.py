@@ -18,8 +18,10 @@ STOPS = {
         {stopiwch}/stopio {tecstio}
         {stopiwch}/stopio a? {tecstio}
         {stopiwch}/stopio ~2 {negeseuon}
+        i chi/ti stopio/beidio >
         sut ~3 stopio ~2 {negeseuon}
-        dad danysgrifio/tanysgrifio
+        dad/ddad danysgrifio/tanysgrifio/danysgrifiwch
+        ddatdanysgrifio/ddaddanysgrifio
         dad danysgrifiwch
         datdanysgrifio/datdanysgrifiwch/daddanysgrifio/dadtanysgrifio/dadtanysgrifiwch
         digon o ~1 {negeseuon}
@@ -46,11 +48,13 @@ STOPS = {
     "welsh-remove": """
         tynnwch/tynna/tynnu/tyn/tynwch/cymrwch {fy} ~3 oddi
         tynnwch/tynna/tynnu/tyn/tynwch ~2 {manylion}
-        oddi ar ~2 rhestr/restr
+        tynnwch/tynna/tynnu/tyn/tynwch fi/ni off
+        oddi ar ~2 rhestr/restr/system/cofnodion/bas_data
         dilewch/dilea/dileu/dileuwch ~2 {manylion}
         dilewch/dilea fi
     """,
     "welsh-wrong-number": """
+        nid/ddim ~2 rhif/rif
         rhif/rif anghywir/rong/anghywyr
         person/berson anghywir
     """,
@@ -77,10 +81,14 @@ STOPS_ALONE = {
 }
 
 DOUBTS = {
+    "welsh-no-message": """
+        {ddim}/dim/heb/peidio ~4 {tecstio}/tecst/tecsts/decst/decsts/negeseuon/neges
+    """,
     "welsh-not-interested": """
         dim diolch
         dim/heb ~1 diddordeb
         dim heddiw
+        dim i fi/mi
         nid fi
         < na dim
     """,

@@ -6,9 +6,10 @@ _TEXT = {
         now just oh well so and but then really kindly mate love pal lads guys folks x xx xxx
         regards kind best wishes kind_regards many_thanks sincerely faithfully yours again ever also
         already immediately today at_once asap ffs omg lol good morning good_afternoon good_evening
-        all the from for_goodness_sake for_gods_sake for_fucks_sake fucking bloody damn yes yeah no_
-        na actually honestly seriously team there everyone os_gwelwch_yn_dda os_gweli_di_n_dda
-        diolch diolch_yn_fawr helo shwmae sori nawr rwan plis byth eto sent_from_my_iphone
+        all the from for_goodness_sake for_the_love_of_god for_gods_sake for_christs_sake
+        for_fucks_sake fucking bloody damn yes yeah no_ na actually honestly seriously team there
+        everyone os_gwelwch_yn_dda os_gweli_di_n_dda diolch diolch_yn_fawr helo shwmae sori nawr
+        rwan plis byth eto any_more sent_from_my_iphone
     """,
     "polite_only": """
         please thanks thank_you ta cheers plis diolch os_gwelwch_yn_dda os_gweli_di_n_dda
@@ -20,15 +21,14 @@ _TEXT = {
         i_wish_to i_need_to i_want want_to like_to wish_to how_do_i how_can_i how_do_we how_to
         how_does_one how_do_you is_there_a_way_to how_would_i if_you_could would_you_mind to
         tell_me_how_to said say says told_you asked replied texted sent i_said i_told_you reply text
-        send type make_it make_them lets time_to want_this_to
+        send type make_it make_them want_this_to
     """,
-    "me": "me us him her them my our this these it mum dad",
     "this": "this these it them those that",
     "message": """
-        text texts message messages sms contact contacts communication communications email emails
-        mail mails mailing mailings mailshots marketing spam crap rubbish shit nonsense garbage junk
-        alerts updates notifications newsletter newsletters subscription subscriptions campaigning
-        bombardment propaganda drivel bollocks shite tripe bumf stuff
+        text texts message messages sms contact contacts communication communications correspondence
+        email emails mail mails mailing mailings mailshots marketing spam crap rubbish shit nonsense
+        garbage junk alerts updates notifications newsletter newsletters subscription subscriptions
+        campaigning bombardment propaganda drivel bollocks shite tripe bumf stuff
     """,
     "message_verb": """
         text texting txt message messaging contact contacting email emailing mail mailing spam
@@ -43,7 +43,7 @@ _TEXT = {
     """,
     "calling": "calling phoning ringing telephoning writing asking cold_calling bugging",
     "sending": "sending getting receiving sent send receive get",
-    "your": "your the this that ur all any every our",
+    "your": "your the this that these those ur all any every our",
     "list": """
         list lists database databases data_base records record system systems books file files
         register_of_contacts mailing_list contact_list distribution_list spreadsheet
@@ -92,6 +92,14 @@ _TEXT = {
         that others neighbours
     """,
     "negated": "dont do_not no_longer not didnt did_not never havent have_not wont",
+    "any_no": """
+        no not dont didnt doesnt isnt wasnt never wont cant shouldnt wouldnt without nobody havent
+        hasnt nor
+    """,
+    "contact_word": """
+        text texts texted texting message messages messaging messaged contact contacted contacting
+        sms
+    """,
     "want": "want wish need like",
     "wanted_message": """
         texts texted message messages messaged contacted emailed emails communications updates
@@ -146,8 +154,8 @@ _TEXT = {
     "peidiwch": "peidiwch paid peidio peidiwch_a peidiwch_ag paid_a paid_ag peidio_a peidio_ag",
     "tecstio": """
         tecstio decstio thecstio tecsio decsio anfon hanfon gyrru danfon ddanfon yrru cysylltu
-        gysylltu chysylltu negesu e_bostio ebostio bostio postio ffonio phonio galw poeni_ni
-        fy_mhoeni haslo bombardio sbamio ysgrifennu sgwennu defnyddio_fy
+        gysylltu chysylltu boeni mhoeni fy_mhoeni haslio negesu e_bostio ebostio bostio postio
+        ffonio phonio galw poeni_ni haslo bombardio sbamio ysgrifennu sgwennu defnyddio_fy
     """,
     "negeseuon": """
         negeseuon neges negeseuau tecst tecsts decst decsts tecstiau decstiau testun testunau ebost
