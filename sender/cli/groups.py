@@ -13,8 +13,10 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "contacts": ("sender.cli.contacts", "Bring people in, and find them."),
     "consent": ("sender.cli.consent", "What people agreed to, and when they no longer do."),
     "suppress": ("sender.cli.suppress", "Who must not be written to."),
+    "inbox": ("sender.cli.inbox", "What people wrote back, and what to make of it."),
     "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
+    "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
     "demo": ("sender.cli.demo", "Try everything on 5,000 people who never were."),
     "doctor": ("sender.cli.doctor", "Look whether this installation can work."),
 }

@@ -20,6 +20,7 @@ OPTIONS: Final[dict[ProviderName, frozenset[str]]] = {
     ProviderName.TWILIO: frozenset(
         {
             "account_sid",
+            "answers_keywords",
             "currency",
             "messaging_service_sid",
             "price_per_part",

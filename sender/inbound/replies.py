@@ -29,6 +29,7 @@ from sender.inbound.reply_scope import Recipients, readers_of, recipients_of
 from sender.providers.events import PersonsReply
 from sender.store.alert_book import raise_alert
 from sender.store.inbound import InboxMessage
+from sender.suppression.journal import remember
 from sender.vocabulary import Arrival, Channel, ReplyMeaning
 
 UNKNOWN_RECIPIENT = "replies.unknown_recipient"
@@ -61,7 +62,7 @@ def take_reply(
     *,
     arrived_by: Arrival = Arrival.WEBHOOK,
 ) -> ReplyTaken:
-    """Take a reply in; told again under its name, it changes nothing.
+    """Take a reply in; told again under its name, it changes nothing but is journaled again.
 
     A START is acted on by text only: an e-mail's sender is too easily invented to lift a block.
     Answers are given to texts that came by webhook only.
@@ -88,6 +89,7 @@ def take_reply(
         arrived=Arrived(account_id, arrived_by, now, keep_for),
     )
     if kept.again:
+        remember(session, kept.suppression_event_ids)
         return ReplyTaken(None, again=True, meaning=read.meaning)
     act = ReplyAct(
         address_id=address_id,
