@@ -1,12 +1,15 @@
 """What people write back stops first, is kept, and is answered by a fixed text at most."""
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
+from sender.clock import SystemClock
 from sender.inbound.replies import UNKNOWN_RECIPIENT, take_reply
 from sender.rendering.segments import SmsEncoding, count_segments
 from sender.store.contacts import Contact
@@ -14,6 +17,7 @@ from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.store.inbound import Alert
+from sender.store.journal import Journal, Owner
 from sender.store.suppressions import SuppressionEvent
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
@@ -402,6 +406,18 @@ class TestAgain:
         desk.text("START")
         desk.take(stop)
         assert desk.blocks() == set()
+
+    def test_a_repeat_is_journaled_again(self, desk: ReplyDesk, tmp_path: Path) -> None:
+        """The process may have died between its commit and its line."""
+        path = tmp_path / "opt-outs.journal"
+        stop, start = texted("STOP", SHARED), texted("START", SHARED)
+        desk.take(stop)
+        desk.take(start)
+        desk.store.journal = Journal(path, Owner("key", "database"), SystemClock())
+        desk.take(start)
+        desk.take(stop)
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+        assert [line["act"] for line in lines] == ["release"] * 2 + ["set"] * 2
 
     def test_the_notification_knows_the_events_it_caused(self, desk: ReplyDesk) -> None:
         for body in ("STOP", "START", "not interested", "Yes I'll vote"):
