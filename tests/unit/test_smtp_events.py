@@ -336,7 +336,8 @@ def test_hostile_nesting_is_refused_at_once() -> None:
 
 _FRAGMENTS = st.sampled_from([
     b"From: ann@example.net\n", b"From: =?x?q?=\n", b"Return-Path: <>\n", b"\n", b"--b\n",
-    b"--b--\n",    b"Content-Type: multipart/report; boundary=b\n", b"Content-Type: message/delivery-status\n",
+    b"--b--\n", b"Content-Type: multipart/report; boundary=b\n",
+    b"Content-Type: message/delivery-status\n",
     b"Content-Type: message/feedback-report\n", b"Content-Type: message/rfc822\n",
     b"Content-Type: text/html; charset=utf-7\n", b"Content-Transfer-Encoding: base64\n",
     b"Content-Type: text/plain; charset*0*=x''%ff\n", b"Final-Recipient: rfc822; a@b.example\n",

@@ -29,7 +29,7 @@ _SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _COPY = re.compile(
-    r"^[ >]*-{2,}[^\n]{0,80}(?:copy of|original|headers? of|unsent|returned)[^\n]*$"
+    r"^[ >]{0,9}-{2,20}[^\n]{0,80}(?:copy of|original|headers? of|unsent|returned)[^\n]*$"
     r"|^[^\n]{0,40}original message(?: follows| headers)?[:.]?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )

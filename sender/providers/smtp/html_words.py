@@ -1,5 +1,7 @@
 """The words that a person typed into a mail that has only an HTML part; pure."""
 
+import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 _SILENT = frozenset({"script", "style", "head", "title", "blockquote", "template"})
@@ -14,14 +16,33 @@ _REST_IS_QUOTE = frozenset({"divrplyfwdmsg", "appendonsend", "ms-outlook-mobile-
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base"})
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "table", "hr", "ul"})
 
+_UNCLOSED = re.compile(r"<(?![^<>]*>)")
+_DECLARATION = re.compile(r"<[!?][^<>]*>")
+
 
 def words_of_html(html: str) -> str:
     """Return the text outside quotations, a line for each block."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(_tame("".join(_outside_comments(html))))
     reader.close()
     lines = ("".join(reader.found).replace("\xa0", " ")).splitlines()
     return "\n".join(line for line in (" ".join(one.split()) for one in lines) if line)
+
+
+def _outside_comments(html: str) -> Iterator[str]:
+    place = 0
+    while (begin := html.find("<!--", place)) >= 0:
+        yield html[place:begin]
+        end = html.find("-->", begin)
+        place = end + 3 if end >= 0 else begin + 4  # one that never ends hides nothing
+        if end < 0:
+            break
+    yield html[place:].replace("<!--", "")
+
+
+def _tame(html: str) -> str:
+    """Leave the library's parser nothing that it looks for the end of again and again."""
+    return _DECLARATION.sub("", _UNCLOSED.sub("&lt;", html))
 
 
 class _Reader(HTMLParser):

@@ -20,10 +20,10 @@ from email.utils import getaddresses, parsedate_to_datetime
 from sender.errors import SenderError
 from sender.providers.smtp.html_words import words_of_html
 
-HEAD_BYTES = 1 << 20
+HEAD_BYTES = 1 << 19
 """Of a message; what follows is attachments and the ends of returned originals."""
 
-MOST_BOUNDARIES = 60
+MOST_BOUNDARIES = 40
 MOST_PARTS = 200
 LONGEST_TEXT = 1 << 18
 """Bytes of one part that are decoded."""
