@@ -461,6 +461,28 @@ class TestAgain:
         rival.finish()
         assert desk.blocks() == desk.opted_out(desk.a)
 
+    @pytest.mark.parametrize("dialect", ["postgresql"])
+    def test_a_stop_and_the_record_of_its_message_do_not_wait_for_each_other(
+        self, desk: ReplyDesk
+    ) -> None:
+        """Whoever records outcomes holds the delivery when it blocks the address."""
+        delivery_id = delivered(desk, desk.a)
+
+        def stop() -> None:
+            with desk.store.write() as session:
+                take_reply(session, desk.context, texted("STOP"), NOW)
+
+        rival = Rival(desk.store, stop)
+        with desk.store.write() as session:
+            session.get_one(Delivery, delivery_id).provider_message_id = "SM-1"
+            session.flush()
+            rival.start()
+            block(session, address_id_of(session, PERSON, SMS), controller=desk.b.controller)
+        rival.finish()
+        with desk.store.read() as session:
+            delivery = session.get_one(Delivery, delivery_id)
+        assert (delivery.opted_out_at, delivery.provider_message_id) == (NOW, "SM-1")
+
     def test_a_hundred_people_at_once_are_all_stopped(self, desk: ReplyDesk) -> None:
         people = [f"+4479110{number:05}" for number in range(100)]
 
