@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
-from importlib import import_module
-from importlib.util import find_spec
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -14,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from sender.context import Context
+from sender.web import health, pages, ses, twilio
 from sender.web.answers import plain
 from sender.web.failures import Failures
 from sender.web.headers import SecurityHeaders
@@ -23,9 +22,6 @@ from sender.web.records import RequestRecords
 from sender.web.strikes import RateLimits, trusted_networks
 from sender.web.under_way import UnderWay
 from sender.web.whole_request import WholeRequest
-
-MODULES = ("sender.web.pages", "sender.web.ses", "sender.web.twilio", "sender.web.health")
-"""Each has `routes(context)`."""
 
 
 def create_app(context: Context, limits: Limits | None = None) -> FastAPI:
@@ -38,7 +34,7 @@ def create_app(context: Context, limits: Limits | None = None) -> FastAPI:
     Raises:
         SettingsError: SENDER_TRUSTED_PROXIES is malformed.
     """
-    routers = [import_module(name).routes(context) for name in MODULES if find_spec(name)]
+    routers = [module.routes(context) for module in (pages, ses, twilio, health)]
     return assemble(context, routers, limits or Limits())
 
 

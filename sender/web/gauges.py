@@ -11,9 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from sender.context import Context
+from sender.inbound.inbox import is_open
 from sender.store.deliveries import Delivery
 from sender.store.inbound import Alert, InboundEvent, InboxMessage
-from sender.vocabulary import DeliveryState, ReplyMeaning
+from sender.vocabulary import DeliveryState
 
 _HELP: Mapping[str, str] = {
     "sender_inbox_open": "Replies that a person has to look at.",
@@ -49,11 +50,10 @@ class DatabaseGauges(Collector):
 
 
 def _values(session: Session, now: datetime) -> dict[str, float]:
-    waits = InboxMessage.decided_at.is_(None) & (InboxMessage.meaning == ReplyMeaning.DOUBTFUL)
-    oldest = session.scalar(select(func.min(InboxMessage.received_at)).where(waits))
+    oldest = session.scalar(select(func.min(InboxMessage.received_at)).where(is_open()))
     unknown = Delivery.state == DeliveryState.UNKNOWN
     return {
-        "sender_inbox_open": _count(session, waits),
+        "sender_inbox_open": _count(session, is_open()),
         "sender_inbox_oldest_seconds": (now - oldest).total_seconds() if oldest else 0,
         "sender_alerts_open": _count(session, Alert.resolved_at.is_(None)),
         "sender_deliveries_unknown": _count(session, _UNSETTLED, unknown),

@@ -55,12 +55,14 @@ def routes(context: Context) -> APIRouter:
     router = APIRouter(tags=["monitoring"])
     readiness = Readiness(context)
 
-    @router.api_route("/healthz", methods=["GET", "HEAD"])
+    @router.head("/healthz", include_in_schema=False)
+    @router.get("/healthz")
     async def healthz() -> Response:
         """Answer 200 while the process is up, whatever else is down."""
         return plain(HTTPStatus.OK)
 
-    @router.api_route("/readyz", methods=["GET", "HEAD"])
+    @router.head("/readyz", include_in_schema=False)
+    @router.get("/readyz")
     async def readyz() -> Response:
         """Answer 200 when database and journal can take an opt-out; else 503."""
         ready = await run_in_threadpool(readiness.look)

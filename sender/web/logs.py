@@ -9,12 +9,14 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 import structlog
 
 _OWN: Final = "sender.web"
 _LONGEST_TEMPLATE = 200
+_PACKAGE = Path(__file__).parents[1]
 
 LOG: Final = cast(
     "structlog.stdlib.BoundLogger",
@@ -57,10 +59,10 @@ def configure_logging(stream: TextIO | None = None) -> None:
 def place_of(error: BaseException) -> str:
     """Return where an error arose: the last place in our own code, as `file.py:line`."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/sender/" in frame.filename]
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
     if not own:
         return "elsewhere"
-    return f"sender/{own[-1].filename.rpartition('/sender/')[2]}:{own[-1].lineno}"
+    return f"{Path(own[-1].filename).relative_to(_PACKAGE.parent)}:{own[-1].lineno}"
 
 
 def _without_values(record: logging.LogRecord) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What the web side counts, for Prometheus: numbers only, never an address, a token or a text."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 REGISTRY = CollectorRegistry()
 
@@ -38,4 +40,8 @@ UNDER_WAY = Gauge(
     "sender_web_requests_under_way",
     "Requests that are being worked on, those answered 503 for their slowness too.",
     registry=REGISTRY,
+)
+
+Info("sender_build", "Which version of the sender this is.", registry=REGISTRY).info(
+    {"version": version("consent-sender")}
 )
