@@ -10,15 +10,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.clock import Clock
-from sender.context import Context
+from sender.context import JOURNAL_OFF, Context, open_journal
 from sender.errors import DatabaseError, SenderError, SettingsError
 from sender.providers.base import Provider
 from sender.settings import Settings
 from sender.store.clock_check import require_agreeing_clock
 from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.engine import Store, open_store
-from sender.store.keys import AddressHasher, require_key
+from sender.store.journal import Owner
+from sender.store.keys import AddressHasher, database_name, require_key
 from sender.store.schema import require_current
+from sender.suppression.journal import require_whole
 from sender.suppression.tokens import TokenKeys
 
 
@@ -71,6 +73,7 @@ def _in_database(
     hasher = AddressHasher(settings.hash_key_bytes)
     yield _found("key of the database", lambda: _require_known_key(store, hasher))
     yield _found("clock", lambda: _require_clock(store, clock))
+    yield _journal(settings, store, hasher, clock)
     context = Context(settings, store, hasher, clock, settings.operator)
     with store.read() as session:
         accounts = session.scalars(
@@ -164,6 +167,30 @@ def _require_known_key(store: Store, hasher: AddressHasher) -> str:
     with store.read() as session:
         require_key(session, hasher)
     return "The database knows this key."
+
+
+def _journal(settings: Settings, store: Store, hasher: AddressHasher, clock: Clock) -> Finding:
+    if settings.journal == JOURNAL_OFF:
+        return Finding(
+            "journal",
+            Health.ATTENTION,
+            "It is off: a restored backup would lose the opt-outs that came after it.",
+            "Set SENDER_JOURNAL to a file on another disk than the database's.",
+        )
+    return _found("journal", lambda: _require_journal(settings, store, hasher, clock))
+
+
+def _require_journal(settings: Settings, store: Store, hasher: AddressHasher, clock: Clock) -> str:
+    with store.read() as session:
+        owner = Owner(hasher.fingerprint, database_name(session))
+    journal = store.journal = open_journal(settings, owner, clock)
+    if journal is None:
+        return "It is off."
+    journal.require_writable()
+    require_whole(store)
+    if journal.header() is None:
+        return f"It begins with the first opt-out, at {journal.path}."
+    return f"The database holds all of {journal.path}."
 
 
 def _require_clock(store: Store, clock: Clock) -> str:

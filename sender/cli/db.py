@@ -6,9 +6,11 @@ from sender.cli.common import JsonFlag, counted, current_settings, examples, gro
 from sender.cli.output import Listing, Output
 from sender.clock import SystemClock
 from sender.consent.checking import check_history
-from sender.context import set_up_database
+from sender.context import Context, set_up_database
+from sender.errors import SenderError
 from sender.store.engine import open_store
 from sender.store.schema import current_revision
+from sender.suppression.journal import require_whole
 
 app = group("Set up the database, and check that its history holds.")
 
@@ -31,14 +33,16 @@ def upgrade(json_output: JsonFlag = False) -> None:
 
 @app.command(epilog=examples("sender db check", "sender db check --json"))
 def check(json_output: JsonFlag = False) -> None:
-    """Verify schema, key, hash chains and folds; name the first broken row; exit 1 if any."""
+    """Verify schema, key, hash chains, folds and journal; name the first break; exit 1 if any."""
     output = Output(as_json=json_output)
     with opened() as context, context.store.read() as session:
         checked = check_history(session, lambda table: output.note(f"Checking {table} …"))
+        behind = _behind_journal(context)
     faults = [
         {"table": fault.table, "row": fault.row, "problem": fault.problem}
         for fault in checked.faults
     ]
+    faults += behind
     counts = Listing(["Table", "Rows"], list(checked.rows.items()))
     verdict = (
         Listing(
@@ -47,12 +51,20 @@ def check(json_output: JsonFlag = False) -> None:
             title=f"{counted(len(faults), 'break')} found",
         )
         if faults
-        else "Schema, key, hash chains and folds hold."
+        else "Schema, key, hash chains and folds hold; nothing of the journal is missing."
     )
     output.show({"holds": not faults, "rows": checked.rows, "faults": faults}, counts, verdict)
     if faults:
         output.note("Nothing was changed. Compare with a backup before anything is sent.")
         raise typer.Exit(1)
+
+
+def _behind_journal(context: Context) -> list[dict[str, str]]:
+    try:
+        require_whole(context.store)
+    except SenderError as error:
+        return [{"table": "journal", "row": "", "problem": str(error)}]
+    return []
 
 
 def _revision(url: str) -> str | None:

@@ -22,9 +22,11 @@ from sender.cli.common import (
 )
 from sender.cli.imported import as_progress, show_report
 from sender.cli.output import Listing, Output, plain
+from sender.cli.replayed import show_replay
 from sender.consent import recording
 from sender.consent.history import Subject, history_of
 from sender.controllers.lookup import current_version, find_controller
+from sender.delivery.replay import Replay
 from sender.errors import UsageError
 from sender.imports.opt_outs import import_opt_outs
 from sender.suppression.listing import Listed, list_blocks
@@ -171,6 +173,52 @@ def export(
         count = _write(rows, to)
     if to is not None:
         output.show({"blocks": count, "file": to}, f"{counted(count, 'block')} written to {to}.")
+
+
+@app.command(
+    epilog=examples(
+        "sender suppress replay",
+        "sender suppress replay web-1.journal web-2.journal --dry-run",
+    )
+)
+def replay(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Other machines' journals, beside this one's."),
+    ] = None,
+    *,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A journal that is gone for good.")
+    ] = None,
+    nobody_was_sent: Annotated[
+        bool,
+        typer.Option("--nobody-was-sent", help="Vouch that nothing went out after the backup."),
+    ] = False,
+    block_everywhere: Annotated[
+        bool,
+        typer.Option(
+            "--block-everywhere", help="Opt-outs from a controller that is gone hold at all."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Bring a restored backup's database to what the journals say; open runs wait for a resume."""
+    output = Output(as_json=json_output)
+    with opened() as context, output.progress("Replaying") as advance:
+        done = Replay(
+            context.store,
+            context.clock,
+            context.operator,
+            context.hasher.fingerprint,
+            files=files or (),
+            without=without or (),
+            block_everywhere=block_everywhere,
+            nobody_was_sent=nobody_was_sent,
+        ).run(dry_run=dry_run, progress=advance)
+    show_replay(output, done, dry_run=dry_run)
 
 
 def _row(one: Listed) -> dict[str, Any]:

@@ -35,8 +35,6 @@ from sender.vocabulary import SuppressionAct
 
 LINES_AT_ONCE = 500
 
-_REPLAY = "Stop whatever still sends, and run: sender suppress replay"
-
 
 def remember(session: Session, event_ids: Sequence[int]) -> None:
     """Let suppression events that are there already be journaled (again) with this transaction.
@@ -98,7 +96,23 @@ class Comparison:
 def require_up_to_date(store: Store, now: datetime) -> None:
     """Require that the database holds what its journal holds; then remember how far it was read.
 
-    Only what was written since the last time is read. Without a journal nothing can be told.
+    Raises:
+        RefusedError: the database is behind its journal, or the journal that it was compared with
+            before is not here.
+        JournalError: the journal cannot be read, or is another database's.
+    """
+    read_to = require_whole(store)
+    if read_to:
+        with store.write() as session:
+            for name, end in read_to.items():
+                set_mark(session, name, end, now)
+
+
+def require_whole(store: Store) -> dict[str, int]:
+    """Require that the database holds what its journal holds. Reads only, and only what is new.
+
+    Returns up to which byte each journal was read that has anything new. Without a journal nothing
+    can be told.
 
     Raises:
         RefusedError: the database is behind its journal, or the journal that it was compared with
@@ -106,22 +120,23 @@ def require_up_to_date(store: Store, now: datetime) -> None:
         JournalError: the journal cannot be read, or is another database's.
     """
     if store.journal is None:
-        return
+        return {}
     with store.read() as session:
         known = marks(session)
     require_known_journal(store.journal, known)
-    for file in store.journal.files():
-        name, start = file.header().name, known.get(file.header().name, NOT_ACCEPTED)
+    read_to: dict[str, int] = {}
+    for name, (file, _) in headers(store.journal.files()).items():
+        start = known.get(name, NOT_ACCEPTED)
         found = compare_file(store, file, start)
         if found.is_behind:
             raise RefusedError(
                 f"This database is behind its journal {file.path}: it lacks {found}. It was "
                 "restored from an older backup.",
-                remedy=f"{_REPLAY}.",
+                remedy="Stop whatever still sends, and run: sender suppress replay",
             )
         if found.end > start:
-            with store.write() as session:
-                set_mark(session, name, found.end, now)
+            read_to[name] = found.end
+    return read_to
 
 
 def require_known_journal(journal: Journal, known: Mapping[str, int]) -> None:
