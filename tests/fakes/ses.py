@@ -1,4 +1,5 @@
-"""Amazon SES API v2 as far as sending goes: GetAccount, SendEmail, SendBulkEmail.
+"""Amazon SES API v2 as far as it is used: GetAccount, SendEmail, SendBulkEmail,
+ListSuppressedDestinations.
 
 By hand: `python -m tests.fakes.ses --port 9001`, then endpoint_url = "http://127.0.0.1:9001".
 """
@@ -7,7 +8,9 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.command import run_fake
 from tests.fakes.http import Answer, HttpFake, Request
@@ -20,6 +23,7 @@ _SIGNATURE = re.compile(
     r"SignedHeaders=[a-z0-9;-]+, Signature=[0-9a-f]{64}"
 )
 _VARIABLE = re.compile(r"{{(\w+)}}")
+_SUPPRESSED_PATH = "/v2/email/suppression/addresses"
 
 
 class RefusedError(Exception):
@@ -46,8 +50,20 @@ class Account:
     quota: float = 50_000.0
 
 
+@dataclass(frozen=True)
+class Suppressed:
+    """One row of the account's suppression list."""
+
+    address: str
+    reason: str
+    at: datetime
+
+
 class SesFake(HttpFake):
     """Attributes beyond those of every fake.
+
+    suppressed: the account's suppression list.
+    page_size: rows of one page of that list, if less than what is asked for.
 
     known_key: when set, any other access key is refused.
     entry_failures: bulk entry statuses and texts by delivery id.
@@ -60,6 +76,8 @@ class SesFake(HttpFake):
         self.known_key: str | None = None
         self.entry_failures: dict[int, tuple[str, str]] = {}
         self.refused_addresses: set[str] = set()
+        self.suppressed: list[Suppressed] = []
+        self.page_size = 1000
 
     def respond(self, request: Request) -> Answer:
         try:
@@ -79,6 +97,8 @@ class SesFake(HttpFake):
     def _route(self, request: Request) -> Answer:
         if (request.method, request.path) == ("GET", "/v2/email/account"):
             return Answer.from_json(200, self._describe_account())
+        if (request.method, urlsplit(request.path).path) == ("GET", _SUPPRESSED_PATH):
+            return self._list_suppressed(parse_qs(urlsplit(request.path).query))
         if len(request.body) > 1_000_000:
             raise RefusedError(400, "BadRequestException", "Input JSON is longer than 1 MB.")
         document = json.loads(request.body)
@@ -101,6 +121,24 @@ class SesFake(HttpFake):
                 "SentLast24Hours": float(len(self.messages)),
             },
         }
+
+    def _list_suppressed(self, query: dict[str, list[str]]) -> Answer:
+        """One page; times are seconds, as the service writes them."""
+        since = datetime.fromisoformat(query["StartDate"][0]).timestamp()
+        rows = [row for row in self.suppressed if row.at.timestamp() >= since]
+        start = int(query.get("NextToken", ["0"])[0])
+        end = start + min(int(query["PageSize"][0]), self.page_size)
+        page: dict[str, Any] = {
+            "SuppressedDestinationSummaries": [
+                {
+                    "EmailAddress": row.address,
+                    "Reason": row.reason,
+                    "LastUpdateTime": row.at.timestamp(),
+                }
+                for row in rows[start:end]
+            ]
+        }
+        return Answer.from_json(200, page | ({"NextToken": str(end)} if end < len(rows) else {}))
 
     def _send_one(self, document: dict[str, Any]) -> Answer:
         simple = document["Content"]["Simple"]

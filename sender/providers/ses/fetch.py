@@ -14,6 +14,7 @@ from urllib.request import (
     HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
+    UnknownHandler,
 )
 
 import certifi
@@ -61,6 +62,8 @@ def fetch(url: str) -> bytes:
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
+    if response.length is None and not response.chunked:
+        raise _unreachable("the answer does not say where it ends")
     deadline = monotonic() + WHOLE_SECONDS
     body = b""
     while chunk := response.read1(_CHUNK_BYTES):
@@ -69,6 +72,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
             raise _unreachable("the answer is too long")
         if monotonic() > deadline:
             raise _unreachable("the answer is too slow")
+    if response.length:
+        raise _unreachable("the answer ends too soon")
     return body
 
 
@@ -83,6 +88,7 @@ def _opener() -> OpenerDirector:
         HTTPSHandler(context=tls),
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
+        UnknownHandler(),
     ):
         opener.add_handler(handler)
     return opener
