@@ -49,8 +49,8 @@ class Press:
     """What came of a press.
 
     Attributes:
-        event_id: the suppression event of this very visit, now or before; None where other
-            presses made it needless to record this one.
+        event_id: the suppression event of this very visit, now or before; None without a visit,
+            or where other presses made it needless to record this one.
         is_new: whether it was recorded now.
     """
 
@@ -150,10 +150,15 @@ def _set(
     known = [event_id for event_id, visit in visits.items() if visit == way.visit]
     if known or len(visits) >= _MOST_PRESSES:
         note_suppressions(session, list(visits))  # the journal may have failed the first time
-        return Press(min(known, default=None), is_new=False)
+        return _press(way, min(known, default=None), is_new=False)
     personal = {"visit": way.visit} if way.visit else None
     [event_id] = suppress(session, [_opt_out(message, scope, way.source, now, personal)], now)
-    return Press(event_id, is_new=True)
+    return _press(way, event_id, is_new=True)
+
+
+def _press(way: Way, event_id: int | None, *, is_new: bool) -> Press:
+    """Keep the event from whoever shows no visit: anybody can post what mail programs post."""
+    return Press(event_id if way.visit else None, is_new)
 
 
 def _mark(session: Session, message: LinkedMessage, now: datetime) -> None:

@@ -45,6 +45,7 @@ from sender.web.metrics import OPT_OUTS, REFUSED
 from sender.web.opt_out_view import (
     Answer,
     not_returned_page,
+    one_click_page,
     opt_out_page,
     preview_page,
     return_page,
@@ -180,6 +181,8 @@ class Desk:
         # Committed first, so that no opt-out hangs on what its page needs.
         if answer.counted:
             OPT_OUTS.labels(way=answer.counted).inc()
+        if _act(fields) is None:
+            return one_click_page()
         with self._context.store.read() as session:
             return self._page(session, message, answer, now, _visit(fields))
 

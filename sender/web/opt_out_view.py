@@ -1,6 +1,5 @@
 """The opt-out pages as their readers see them: which words, which buttons."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 from sender.controllers.file import is_alphanumeric_sender
 from sender.controllers.lookup import current_version
 from sender.inbound.opt_out_message import LinkedMessage, Standing, Stopped, read_standing
-from sender.inbound.opt_out_pass_on import Relative, bodies_to_ask_about
+from sender.inbound.opt_out_pass_on import bodies_to_ask_about
 from sender.inbound.opt_out_return import Offer
 from sender.inbound.opt_out_way_out import office_of, offices
 from sender.store.controllers import ControllerVersion, SenderIdentity
@@ -69,6 +68,7 @@ def opt_out_page(
     key = done.outcome or standing.stopped.value
     offers = _offers(standing, ticket)
     is_asking = answer is None and standing.stopped is Stopped.NOTHING
+    asks_bodies = done.asks_bodies and standing.stopped is Stopped.EVERYTHING
     returns = not ticket and done.outcome != "return-asked"
     values = {
         **_frame(version, say, say(f"title.{key}"), say(f"lead.{key}", names=done.names)),
@@ -76,7 +76,7 @@ def opt_out_page(
         "is_asking": is_asking,
         "offers": offers,
         "has_choices": bool(offers - ({"stop", "undo"} if is_asking else {"undo"})),
-        "bodies": _bodies(session, message, done),
+        "bodies": bodies_to_ask_about(session, message) if asks_bodies else (),
         "way_back": _way_back(session, message, standing) if returns else "",
         "visit": visit,
         "ticket": ticket,
@@ -113,8 +113,17 @@ def unavailable_page(session: Session) -> Response:
 
 def preview_page() -> Response:
     """Return the page for the link of a preview, which belongs to nobody."""
+    return _bare_page("preview")
+
+
+def one_click_page() -> Response:
+    """Return the answer to a mail program, which shows it to nobody."""
+    return _bare_page("one-click")
+
+
+def _bare_page(key: str) -> Response:
     say = Words(ENGLISH, {})
-    values = _frame(None, say, say("preview.title"), say("preview.lead"))
+    values = _frame(None, say, say(f"{key}.title"), say(f"{key}.lead"))
     return render("way_out.html", {**values, "offices": []})
 
 
@@ -179,10 +188,6 @@ def _offers(standing: Standing, ticket: str) -> frozenset[str]:
         return offers
     narrower = {"purpose"} if standing.stopped is Stopped.CHANNEL else set()
     return offers | narrower | {"undo"}
-
-
-def _bodies(session: Session, message: LinkedMessage, answer: Answer) -> Sequence[Relative]:
-    return bodies_to_ask_about(session, message) if answer.asks_bodies else ()
 
 
 def _way_back(session: Session, message: LinkedMessage, standing: Standing) -> str:

@@ -13,7 +13,7 @@ from sender.vocabulary import Channel
 ENGLISH: Final[Mapping[str, str]] = {
     "language": "en-GB",
     # Channels, as the middle of a sentence.
-    "channel.email": "e-mails",
+    "channel.email": "emails",
     "channel.sms": "text messages",
     # Whose message it was.
     "address.unknown": "your address",
@@ -48,22 +48,25 @@ ENGLISH: Final[Mapping[str, str]] = {
     "lead.passed-on": "We told them to stop as well: {names}.",
     "title.not-passed-on": "Not passed on",
     "lead.not-passed-on": "We told nobody else. {name} stays stopped.",
-    "title.return-asked": "Look at your e-mail",
+    "title.return-asked": "Look at your email",
     "lead.return-asked": (
         "We send a mail to {address}, unless we did so lately. Open its link and press the button "
         "there. If nothing arrives, write to {email}. Until then everything stays stopped."
     ),
+    # The answer to a mail program's own button.
+    "one-click.title": "Stopped",
+    "one-click.lead": "No more of these messages will be sent to this address.",
     # Choices.
     "choices": "Or choose something else",
     "choices.after": "Do you want something else?",
-    "stop.button": "Stop all {messages} from {name}",
-    "stop.hint": "To {address}, whatever they are about.",
+    "stop.button": "Stop all {messages}",
+    "stop.hint": "From {name} to {address}, whatever they are about.",
     "purpose.button": "Stop only “{purpose}”",
-    "purpose.hint": "Other {messages} from {name} may still come.",
-    "everything.button": "Stop everything from {name}",
+    "purpose.hint": "Other {messages} may still come.",
+    "everything.button": "Stop everything",
     "everything.hint": (
-        "E-mail, text, calls and post, at every address of yours that {name} knows. Your details "
-        "are no longer used to choose whom to contact. Free election post may still come."
+        "Email, text, calls and post from {name}, at every address of yours that it knows. Your "
+        "details are no longer used to choose whom to contact. Free election post may still come."
     ),
     "undo.button": "Undo",
     "undo.hint": "Pressed by mistake? Here you can undo it for one hour.",
@@ -78,7 +81,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "pass-on.no-button": "Tell nobody else",
     # The way back.
     "return.title": "Want them again?",
-    "return.button": "I want {messages} from {name} again",
+    "return.button": "I want {messages} again",
     "return.hint": "We send a mail to {address} first, to make sure that it is you who asks.",
     "return.by-text": (
         "If you stopped them by texting STOP, text START to the same number. Otherwise write to "

@@ -180,7 +180,8 @@ class Door:
 
     def confirmation(self) -> str:
         """Return the path of the link in the last confirmation mail."""
-        found = re.findall(r"https://\S+/return/\S+", self.mails()[-1])
+        found = re.search(r"https://\S+/return/\S+", self.mails()[-1])
+        assert found
         return urlsplit(found[0]).path
 
     def send(self, session: Session, *, channel: Channel = Channel.EMAIL, **more: Any) -> Message:
