@@ -14,6 +14,8 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "consent": ("sender.cli.consent", "What people agreed to, and when they no longer do."),
     "suppress": ("sender.cli.suppress", "Who must not be written to."),
     "inbox": ("sender.cli.inbox", "What people wrote back, and what to make of it."),
+    "inbound": ("sender.cli.inbound", "Take in what comes by mail."),
+    "reconcile": ("sender.cli.reconcile", "Ask the providers what their webhooks may have missed."),
     "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
