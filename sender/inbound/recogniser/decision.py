@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sender.inbound.recogniser import rules, word_groups
 from sender.inbound.recogniser.keywords import exact_keyword, released_or_asked
-from sender.inbound.recogniser.phrases import MASK
+from sender.inbound.recogniser.phrases import MASK, marked, words_of
 from sender.inbound.recogniser.plain import NO_SIGNS, STOP_SIGNS, Plain, plain, signs
 from sender.inbound.recogniser.spelling import is_slip_for_stop
 from sender.vocabulary import ReplyMeaning
@@ -66,15 +66,15 @@ def _shown(shown: frozenset[str]) -> Recognised:
 
 
 def _worded(said: Plain) -> Recognised:
-    masked = [rules.other_uses().masked(clause) for clause in said.clauses]
-    alone = [said.whole]
+    masked = [rules.other_uses().masked(marked(clause)) for clause in said.clauses]
+    alone = [marked(said.whole)]
     if rule := rules.first(rules.stops(), masked) or rules.first(rules.stops_alone(), alone):
         return Recognised(ReplyMeaning.STOP, rule)
     if is_slip_for_stop(said.whole.strip()):
         return Recognised(ReplyMeaning.STOP, "slip")
     if rule := rules.first(rules.doubts(), masked) or rules.first(rules.doubts_alone(), alone):
         return Recognised(ReplyMeaning.DOUBTFUL, rule)
-    if rule := _left_over(" ".join(masked).split()):
+    if rule := _left_over(words_of(" ".join(masked))):
         return Recognised(ReplyMeaning.DOUBTFUL, rule)
     return Recognised(ReplyMeaning.OTHER, "none")
 

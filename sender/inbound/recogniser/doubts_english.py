@@ -18,6 +18,8 @@ DOUBTS = {
         id/would rather not/you_didnt
         < not for me
         not for me >
+        wrong party
+        {dont} want to >
         < not today
         < please dont >
         {dont} bother >
@@ -81,7 +83,7 @@ DOUBTS = {
         resigned/left/quit/leaving/quitting ~2 party/membership
         cancelled/cancelling/cancel/resign/ended ~1 my ~1 {support}
         under 18/age/sixteen/eighteen
-        im/am ~1 10/11/12/13/14/15/16/17 >
+        im/i_am ~1 10/11/12/13/14/15/16/17 >
         underage
         a/my/works/work/business/office/company landline/work_phone/business_phone/work_number
         work/works/business/company phone/mobile/number
@@ -138,7 +140,7 @@ DOUBTS_ALONE = {
     "short-no": """
         < no/nope/nah/never/nay/naa/negative no? no? >
         < no way/chance/ta/interest >
-        < dont/not/pass/enough/why/bye/goodbye/finished >
+        < dont/not/pass/yawn/boring/enough/why/bye/goodbye/finished >
         < enough is enough >
         < quit/stop/end/cancel it/that >
         < not me >

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,22 @@ _KEEPS_BACK = frozenset({ReplyMeaning.STOP, ReplyMeaning.DOUBTFUL})
 
 @dataclass(frozen=True, slots=True)
 class LabelledReply:
-    """One row of the labelled set: what was written, and what a person makes of it."""
+    """One row of the labelled set: what was written, and what a person makes of it.
+
+    Attributes:
+        id: its name in reports.
+        part: `tune` if rules were written with it in view, `held` if not.
+        label: what a person makes of it.
+        language: `en` or `cy`.
+        first_look: what the rules made of a held-out reply when they first saw it.
+        text: what was written.
+    """
 
     id: str
     part: str
     label: ReplyMeaning
     language: str
+    first_look: ReplyMeaning | None
     text: str
 
 
@@ -64,20 +74,35 @@ class Figures:
 
 
 def read_labelled(path: Path) -> list[LabelledReply]:
-    """Return the rows of a labelled set (columns id, part, label, language, text; UTF-8)."""
+    """Return the rows of a labelled set (id, part, label, language, first_look, text; UTF-8)."""
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            LabelledReply(
-                row["id"], row["part"], ReplyMeaning(row["label"]), row["language"], row["text"]
-            )
-            for row in csv.DictReader(file)
-        ]
+        return [_labelled(row) for row in csv.DictReader(file)]
+
+
+def _labelled(row: Mapping[str, str]) -> LabelledReply:
+    return LabelledReply(
+        id=row["id"],
+        part=row["part"],
+        label=ReplyMeaning(row["label"]),
+        language=row["language"],
+        first_look=ReplyMeaning(row["first_look"]) if row["first_look"] else None,
+        text=row["text"],
+    )
 
 
 def judge(replies: Iterable[LabelledReply]) -> list[Judged]:
     """Return what the recogniser makes of each."""
     answers = ((reply, recognise(reply.text)) for reply in replies)
     return [Judged(reply, answer.meaning, answer.rule) for reply, answer in answers]
+
+
+def at_first_look(replies: Iterable[LabelledReply]) -> list[Judged]:
+    """Return what the recogniser made of the held-out ones when it first saw them."""
+    return [
+        Judged(reply, reply.first_look, "first look")
+        for reply in replies
+        if reply.first_look is not None
+    ]
 
 
 def count(judged: Sequence[Judged]) -> Figures:
@@ -105,29 +130,36 @@ def count(judged: Sequence[Judged]) -> Figures:
     )
 
 
-def table(judged: Sequence[Judged]) -> str:
-    """Return the figures of each part as the Markdown table of docs/stop-recogniser.md."""
-    parts = ("tune", "held")
-    columns = [count([j for j in judged if j.reply.part == part]) for part in parts]
-    rows = [
-        ("replies", [str(f.replies) for f in columns]),
-        ("stops among them", [str(f.stops) for f in columns]),
-        ("recall of STOP", [_share(f.caught, f.stops) for f in columns]),
-        (
-            "stops kept back, as STOP or DOUBTFUL",
-            [_share(f.caught + f.held, f.stops) for f in columns],
-        ),
-        ("precision of STOP", [_share(f.caught, f.said_stop) for f in columns]),
-        ("doubtful replies kept back", [_share(f.doubtful_kept_back, f.doubtful) for f in columns]),
-        ("everyday replies held for a person", [_share(f.others_held, f.others) for f in columns]),
-        (
-            "everyday replies taken for a stop",
-            [_share(f.others_stopped, f.others) for f in columns],
-        ),
-        ("replies wrongly taken for START", [str(f.false_starts) for f in columns]),
+def table(replies: Sequence[LabelledReply]) -> str:
+    """Return the figures as the Markdown table of docs/stop-recogniser.md."""
+    judged = judge(replies)
+    columns = [
+        count([j for j in judged if j.reply.part == "tune"]),
+        count(at_first_look(replies)),
+        count([j for j in judged if j.reply.part == "held"]),
     ]
-    head = "| | tuned on | held out |\n|---|---|---|"
-    return "\n".join([head, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)])
+    head = "| | tuned on | held out, at first look | held out, now |\n|---|---|---|---|"
+    rows = zip(*map(_cells, columns), strict=True)
+    return "\n".join([head, *(_line(row) for row in rows)])
+
+
+def _cells(figures: Figures) -> list[tuple[str, str]]:
+    f = figures
+    return [
+        ("replies", str(f.replies)),
+        ("stops among them", str(f.stops)),
+        ("recall of STOP", _share(f.caught, f.stops)),
+        ("stops that keep messages back (STOP or held)", _share(f.caught + f.held, f.stops)),
+        ("precision of STOP", _share(f.caught, f.said_stop)),
+        ("doubtful replies that keep messages back", _share(f.doubtful_kept_back, f.doubtful)),
+        ("everyday replies held for a person", _share(f.others_held, f.others)),
+        ("everyday replies taken for a stop", _share(f.others_stopped, f.others)),
+        ("replies wrongly taken for START", str(f.false_starts)),
+    ]
+
+
+def _line(cells: Sequence[tuple[str, str]]) -> str:
+    return f"| {cells[0][0]} | {' | '.join(value for _, value in cells)} |"
 
 
 def misses(judged: Iterable[Judged]) -> list[Judged]:
@@ -141,11 +173,11 @@ def _share(part: int, whole: int) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Print the figures and the misses of the labelled set that is named."""
-    judged = judge(read_labelled(Path(arguments[0])))
-    lines = [table(judged), ""]
+    replies = read_labelled(Path(arguments[0]))
+    lines = [table(replies), ""]
     lines += [
         f"{j.reply.id} {j.reply.label} taken for {j.meaning} ({j.rule}): {j.reply.text!r}"
-        for j in misses(judged)
+        for j in misses(judge(replies))
     ]
     sys.stdout.write("\n".join(lines) + "\n")
 

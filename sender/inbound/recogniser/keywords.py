@@ -28,7 +28,8 @@ def exact_keyword(body: str) -> ReplyMeaning | None:
     releases by itself. What it does with space around the word is not documented; it counts as
     the word here, so that at worst a confirmation is missing and never sent twice.
     """
-    return _BY_WORD.get(body.strip().upper()) if len(body) <= _LONGEST else None
+    word = body.strip()
+    return _BY_WORD.get(word.upper()) if len(word) <= _LONGEST else None
 
 
 def released_or_asked(body: str) -> ReplyMeaning | None:

@@ -19,7 +19,8 @@ _LONGEST_LINE = 500
 _LINES_OF_A_HEADER = 5
 _LONGEST_SENT_FROM = 80
 
-_INTRODUCTION_BEGINS = re.compile(r"(?:On|Ar|Le|Am) ")
+_INTRODUCTION_BEGINS = re.compile(r"(?:On|Ar) ")
+_DATE = re.compile(r"\b(?:\d{4}|\d{1,2}[:.]\d{2}|\d{1,2}/\d{1,2})\b")
 _INTRODUCTION_ENDS = re.compile(r"\b(?:wrote|writes|ysgrifennodd\b[^:]{0,200}) ?:$")
 _ADDRESS_AND_COLON = re.compile(r"[<\[(][^<>@\s]{1,64}@[^<>@\s]{1,255}[>\])][^:]{0,40}:$")
 _CUT = re.compile(
@@ -119,13 +120,12 @@ def _introduction_length(lines: Sequence[str], index: int) -> int:
     """Return over how many lines "On … wrote:" stands at `index`; 0 if it does not."""
     joined = ""
     for length, line in enumerate(lines[index : index + _LINES_OF_AN_INTRODUCTION], start=1):
-        begins = _INTRODUCTION_BEGINS.match(line) is not None
-        if not line or (joined and begins):
+        if not line or (joined and _begins_introduction(line)):
             return 0
         joined = f"{joined} {line[:_LONGEST_LINE]}".strip()
         if _introduces(joined):
             return length
-        if not _INTRODUCTION_BEGINS.match(joined):
+        if not _begins_introduction(joined):
             return 0
     return 0
 
@@ -134,10 +134,13 @@ def _introduces(line: str) -> bool:
     tail = line[-_LONGEST_LINE:]
     if not line.endswith(":"):
         return False
-    dated = _INTRODUCTION_BEGINS.match(line) and any(c.isdigit() for c in line)
     if _INTRODUCTION_ENDS.search(tail):
-        return bool(dated) or "@" in tail
-    return bool(dated) and _ADDRESS_AND_COLON.search(tail) is not None
+        return "@" in tail or _begins_introduction(line)
+    return _begins_introduction(line) and _ADDRESS_AND_COLON.search(tail) is not None
+
+
+def _begins_introduction(line: str) -> bool:
+    return bool(_INTRODUCTION_BEGINS.match(line)) and bool(_DATE.search(line))
 
 
 def _is_sent_from(line: str) -> bool:

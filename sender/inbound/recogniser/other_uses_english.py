@@ -28,6 +28,7 @@ OTHER_USES = """
     {dont} text and drive
     if you dont {message_verb}/{call_verb} me/us about/back/by
     moved in/here
+    moved to tears
     {subject} dont/do_not/never ~1 {message_verb}/{call_verb}
     no thanks to
     {place} has/have/is/was/been? been? moved

@@ -9,11 +9,11 @@
     < and >     the beginning and the end of the clause, polite words and names apart
 
 No repetition stands inside another, and each has an upper bound: the work for a clause grows with
-its length alone.
+its length alone. They are compared with clauses that `marked` has prepared.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import dedent
 
 from sender.inbound.recogniser import word_groups
@@ -21,8 +21,10 @@ from sender.inbound.recogniser import word_groups
 MASK = "_"
 """Stands where a phrase was found to say something else; no rule reaches over it."""
 
-_MOST_POLITE_WORDS = 6
 _GOES_ON = re.compile(r"\n +")
+_POLITE = frozenset(tuple(words.split()) for words in word_groups.GROUPS["polite"])
+_POLITE_BACKWARDS = frozenset(phrase[::-1] for phrase in _POLITE)
+_MOST_WORDS = max(map(len, _POLITE))
 
 
 class Phrases:
@@ -30,15 +32,35 @@ class Phrases:
 
     def __init__(self, phrases: Iterable[str]) -> None:
         alternatives = "|".join(_expression(phrase) for phrase in phrases)
-        self._expression = re.compile(f"(?:{alternatives})")
+        self._expression = re.compile(f"(?<= )(?:{alternatives})")
 
     def found_in(self, clause: str) -> bool:
-        """Return whether one of them stands in `clause`, which begins and ends with a space."""
+        """Return whether one of them stands in a marked clause."""
         return self._expression.search(clause) is not None
 
     def masked(self, clause: str) -> str:
-        """Return `clause` with each of them replaced by a mask."""
+        """Return a marked clause with each of them replaced by a mask."""
         return self._expression.sub(f"{MASK} ", clause)
+
+
+def marked(clause: str) -> str:
+    """Return ` word word ` with `<` where only polite words come before, `>` where only after.
+
+    A repetition of polite words in each phrase would say the same and take seconds to compile.
+    """
+    words = clause.split()
+    begins = _after_politeness(words, _POLITE)
+    ends = {len(words) - place for place in _after_politeness(words[::-1], _POLITE_BACKWARDS)}
+    pieces = (
+        f"{'<' * (place in begins)}{word}{'>' * (place + 1 in ends)} "
+        for place, word in enumerate(words)
+    )
+    return f" {''.join(pieces)}"
+
+
+def words_of(clause: str) -> list[str]:
+    """Return the words of a marked clause, masks among them."""
+    return [word.strip("<>") for word in clause.split()]
 
 
 def named(rules: Mapping[str, str]) -> dict[str, Phrases]:
@@ -52,33 +74,37 @@ def lines(text: str) -> list[str]:
     return [line for line in joined.splitlines() if line]
 
 
+def _after_politeness(words: Sequence[str], polite: frozenset[tuple[str, ...]]) -> set[int]:
+    """Return the places that are reached from the first word over polite words alone."""
+    reached = {0}
+    for place in range(len(words)):
+        if place in reached:
+            lengths = range(1, _MOST_WORDS + 1)
+            reached |= {place + n for n in lengths if tuple(words[place : place + n]) in polite}
+    return reached
+
+
 def _expression(phrase: str) -> str:
-    items = phrase.split()
-    start = "" if items[0] == "<" else "(?<= )"
-    return start + "".join(_item(item) for item in items)
+    return "".join(map(_item, phrase.split()))
 
 
 def _item(item: str) -> str:
     if item == "<":
-        return rf"^ {_polite()}"
+        return "(?=<)"
     if item == ">":
-        return rf"{_polite()}$"
+        return "(?<=> )"
     if item == "#":
-        return r"[0-9]{1,15} "
+        return "<?[0-9]{1,15}>? "
     if item.startswith("~"):
         return rf"(?:[^ {MASK}]+ ){{0,{int(item[1:])}}}?"
     optional = "?" if item.endswith("?") else ""
-    return f"(?:{_choice(item.rstrip('?'))} ){optional}"
+    return f"(?:<?{_choice(item.rstrip('?'))}>? ){optional}"
 
 
 def _choice(item: str) -> str:
     parts = [
-        word_groups.GROUPS[p[1:-1]] if p[0] == "{" else (p.replace("_", " "),)
-        for p in item.split("/")
+        word_groups.GROUPS[part[1:-1]] if part[0] == "{" else (part.replace("_", " "),)
+        for part in item.split("/")
     ]
-    return f"(?:{'|'.join(re.escape(word) for part in parts for word in part)})"
-
-
-def _polite() -> str:
-    words = "|".join(re.escape(word) for word in word_groups.GROUPS["polite"])
-    return rf"(?:(?:{words}) ){{0,{_MOST_POLITE_WORDS}}}"
+    words = (re.escape(word).replace(r"\ ", ">? <?") for part in parts for word in part)
+    return f"(?:{'|'.join(words)})"

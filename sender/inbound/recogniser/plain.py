@@ -37,6 +37,7 @@ _LOOKALIKES = str.maketrans(
 )
 _MARK_CATEGORIES = frozenset({"Mn", "Me", "Cf"})
 _WELSH_CLITIC = re.compile(r"'(?=[rn]\b)")
+_LETTER_DOT = re.compile(r"\b(\w)[.,](?=\w\b)")  # s.t.o.p is one word in pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Plain:
     """The words of a message, in plain small letters with a space at both ends.
 
     Attributes:
-        clauses: ` word word ` each. A clause ends at punctuation; whether it ends with its line
-            nobody knows, so both readings are among them.
+        clauses: ` word word ` each. A clause ends at punctuation; whether it ends with its line or
+            at a dash nobody knows, so both readings are among them.
         whole: all words, as if nothing parted them.
     """
 
@@ -59,7 +60,8 @@ def plain(body: str) -> Plain:
     Addresses of web pages are left out: they name "unsubscribe" without asking for it.
     """
     lines = [_without_links(line) for line in _folded(readable(body)).splitlines()]
-    by_line, through = _split("".join(map(_ended, lines))), _split(" ".join(lines))
+    parted = "".join(map(_ended, lines)).replace(" - ", ".")
+    by_line, through = _split(parted), _split(" ".join(lines))
     return Plain(tuple(dict.fromkeys(by_line + through)), _spaced(" ".join(through).split()))
 
 
@@ -80,9 +82,9 @@ def _folded(text: str) -> str:
     """Return `text` in small plain letters; one character may become many, so it is cut again."""
     text = text.translate(_QUOTES).replace("🛑", " stop ")
     text = unicodedata.normalize("NFKC", "".join(map(_enclosed, text))).casefold()
-    text = unicodedata.normalize("NFKD", text)
+    text = unicodedata.normalize("NFKD", text[: 2 * READ_CHARACTERS])[: 2 * READ_CHARACTERS]
     text = "".join(c for c in text if unicodedata.category(c) not in _MARK_CATEGORIES)
-    return _WELSH_CLITIC.sub(" ", text.translate(_LOOKALIKES))[: 2 * READ_CHARACTERS]
+    return _LETTER_DOT.sub(r"\1 ", _WELSH_CLITIC.sub(" ", text.translate(_LOOKALIKES)))
 
 
 def _enclosed(character: str) -> str:
@@ -112,7 +114,7 @@ def _ended(line: str) -> str:
 
 
 def _without_links(line: str) -> str:
-    return " ".join(filter(_is_no_link, line.replace(" - ", " , ").split()))
+    return " ".join(filter(_is_no_link, line.split()))
 
 
 def _is_no_link(word: str) -> bool:

@@ -41,6 +41,7 @@ STOPS = {
         stop with? my/these/those/your ~2 {message}
         stop with ~3 {message}
         stop with this/these/it >
+        stop it with ~2 {message}
         ask/asked/asking/told/telling/beg/begging you ~1 to stop
         stop wasting your/my/our
         stop using ~1 my
@@ -54,7 +55,7 @@ STOPS = {
         want/like/asked/ask/told/tell/said/expect you ~3 to stop
         to it that they/these/this stop
         please ~2 stop {texting}/{sending}/{message}
-        said/say/saying/texted/sent/replied/told/typed ~2 stop
+        said/say/saying/texted/sent/replied/responded/answered/told/typed ~2 stop
         dont/didnt/wont stop {texting}/{sending}
         end/quit with? {your}? {message}
         quit it? {texting}
@@ -123,7 +124,9 @@ STOPS = {
         this/thats/its is? not/isnt ~1 phone/number/mobile >
         this isnt ~1 phone/number/mobile >
         im/am not {names}
-        {not} the {person} you
+        {not} the {person} you/youre
+        my name {not}
+        got ~2 old {phone}
         {phone} ~1 belongs to
         new owner of this {phone}
         got/had this {phone} last/yesterday/recently/this
@@ -209,6 +212,7 @@ STOPS = {
         {negated} ~1 {asked} ~2 {this}/{wanted_message}
         {had_not} ~1 {signed} up/in? for/to ~1 {this}/your/any/anything/get/receive/be/{message}
         {had_not} ~1 sign/signed/opt/opted up/in >
+        {had_not} ~1 subscribe/subscribed >
         {had_not} ~1 subscribed
         {had_not} ~1 give/gave/given ~2 permission/consent/number/details/authorisation/authority
         {had_not} ~2 consent/consented
@@ -247,6 +251,7 @@ STOPS = {
         {withdraw} ~1 my/any/all/previous permission
         consent is/has/was? been? withdrawn/revoked/removed
         {complain} ~4 ico/information_commissioner/ofcom
+        to/with/telling the? ico/information_commissioner
         this/it/that is/was ~1 harassment/spam/spamming
         thats/its harassment/spam
         you ~2 harassing

@@ -47,7 +47,7 @@ STOPS = {
     """,
     "welsh-remove": """
         tynnwch/tynna/tynnu/tyn/tynwch/cymrwch {fy} ~3 oddi
-        tynnwch/tynna/tynnu/tyn/tynwch ~2 {manylion}
+        tynnwch/tynna/tynnu/tyn/tynwch ~3 {manylion}
         tynnwch/tynna/tynnu/tyn/tynwch fi/ni off
         oddi ar ~2 rhestr/restr/system/cofnodion/bas_data
         dilewch/dilea/dileu/dileuwch ~2 {manylion}

@@ -146,7 +146,7 @@ _TEXT = {
         tynnwch
     """,
     "message_word": """
-        text texts texted texting message messages messaging sms contact contacting contacted number
+        text texts texted texting message messages messaging sms contact contacting contacted
         list email emails negeseuon neges tecst tecsts rhif
     """,
     # Welsh
@@ -191,7 +191,7 @@ _TEXT = {
         patricia paul pauline pete peter phil philip priya rachel rebecca rhian rhys richard rob
         robert robin roger ron rosie ross roy ruth ryan sally sam samantha sandra sara sarah sean
         sharon shaun sheila sian simon siobhan sophie stephen steve steven stuart sue susan tara
-        terry tim tina toby tom tommy tony tracey tracy trevor val vicky victoria wendy will william
+        terry tim tina toby tom tommy tony tracey tracy trevor val vicky victoria wendy william
         yasmin yusuf zara zoe
     """,
 }
