@@ -19,7 +19,7 @@ from sender.store.engine import Store
 from sender.store.inbound import Alert
 from sender.store.journal import Journal, Owner
 from sender.store.suppressions import SuppressionEvent
-from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import (
     EVERY,
     BlockCause,
@@ -274,9 +274,19 @@ class TestStart:
         desk.text("START")
         assert desk.blocks() == {(desk.a.id, "sms", cause)}
 
-    def test_what_stood_before_an_earlier_start_counts_no_more(self, desk: ReplyDesk) -> None:
-        desk.text("STOP")
-        desk.text("START")
+    def test_what_the_person_undid_before_counts_no_more(self, desk: ReplyDesk) -> None:
+        set_block(desk, desk.a, "page")
+        desk.now += timedelta(minutes=1)
+        with desk.store.write() as session:
+            undone = Suppression(
+                scope=BlockScope(address_id_of(session, PERSON, SMS), desk.a.id, SMS.value),
+                cause=BlockCause.OPT_OUT,
+                occurred_at=desk.now,
+                source="page",
+                by_person=True,
+                operator=OPERATOR,
+            )
+            release(session, undone, desk.now)
         desk.text("STOP")
         desk.text("START")
         assert desk.blocks() == set()
