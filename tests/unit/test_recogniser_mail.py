@@ -127,6 +127,13 @@ def test_a_subject_that_stops_wins_over_the_text() -> None:
     assert recognise_mail("Re: Vote", "not interested").meaning is ReplyMeaning.DOUBTFUL
 
 
+@pytest.mark.parametrize("text", [QUOTED, f"{HEADERS['outlook']}{BARE}\nNo thank you, stop"])
+def test_a_reply_without_words_of_its_own_is_held(text: str) -> None:
+    assert recognise_mail("Re: Vote", text).meaning is ReplyMeaning.DOUBTFUL
+    assert recognise_mail("unsubscribe", text).meaning is ReplyMeaning.STOP
+    assert recognise_mail("Re: Vote", " \n").meaning is ReplyMeaning.OTHER
+
+
 def test_a_yes_by_e_mail_releases_nothing() -> None:
     assert recognise_mail("Re: Will you come?", "Yes").meaning is ReplyMeaning.OTHER
     assert recognise_mail("Re: Will you come?", "HELP").meaning is ReplyMeaning.HELP

@@ -78,9 +78,13 @@ def recognise_mail(subject: str, text: str) -> Recognised:
 
     A wish for no more in either wins. A subject with `Re:` or the like is the campaign's own
     words, and counts only if all of the rest is "unsubscribe", "opt out" or "remove me". Never
-    START: anybody can write a From line, and "yes" answers whatever the campaign asked.
+    START: anybody can write a From line, and "yes" answers whatever the campaign asked. A text of
+    which nothing is their own is DOUBTFUL: the answer may stand below an unmarked quote.
     """
-    by_text, by_subject = recognise(own_words(text)), _of_subject(subject)
+    own = own_words(text)
+    by_text, by_subject = recognise(own), _of_subject(subject)
+    if text.strip() and not own and by_subject.meaning is ReplyMeaning.OTHER:
+        return Recognised(ReplyMeaning.DOUBTFUL, "nothing-own")
     if by_subject.meaning is ReplyMeaning.STOP or by_text.meaning is ReplyMeaning.OTHER:
         return by_subject
     return Recognised(ReplyMeaning.OTHER, "none") if _starts(by_text) else by_text
