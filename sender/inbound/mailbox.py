@@ -130,11 +130,7 @@ def _take(session: Session, context: Context, mail: Report | Words) -> list[str]
 
 def _as_reply(session: Session, mail: Words) -> PersonsReply:
     answered = deliveries_of(session, mail.traces.message_ids)
-    meant, body = recognise_mail(mail.subject, mail.text), own_words(mail.text)
-    if recognise(body) != meant:
-        body = f"{mail.subject}\n{body}".strip()
-    says_stop = meant.meaning is ReplyMeaning.STOP
-    unheard = says_stop and recognise(body).meaning is not ReplyMeaning.STOP
+    body, unheard = _said(mail)
     return PersonsReply(
         provider=ProviderName.SMTP,
         name=mail.name,
@@ -143,9 +139,20 @@ def _as_reply(session: Session, mail: Words) -> PersonsReply:
         to=mail.mailboxes,
         body=body,
         delivery_id=answered[0].id if answered else None,
-        opt_out_type="STOP" if unheard else None,  # its subject said so
+        opt_out_type="STOP" if unheard else None,
         occurred_at=mail.written_at,
     )
+
+
+def _said(mail: Words) -> tuple[str, bool]:
+    """Return a person's own words, and whether they say stop in a way that only a subject can.
+
+    The subject is among the words where it says more than they do: `unsubscribe` above a signature.
+    """
+    meant, body = recognise_mail(mail.subject, mail.text).meaning, own_words(mail.text)
+    if meant in {ReplyMeaning.STOP, ReplyMeaning.DOUBTFUL} and recognise(body).meaning != meant:
+        body = f"{mail.subject}\n{body}".strip()
+    return body, meant is ReplyMeaning.STOP and recognise(body).meaning is not meant
 
 
 def _waiting(folder: Path, *, seen_too: bool) -> Iterator[Path]:
