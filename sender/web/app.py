@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -22,6 +24,19 @@ from sender.web.records import RequestRecords
 from sender.web.strikes import RateLimits, trusted_networks
 from sender.web.under_way import UnderWay
 from sender.web.whole_request import WholeRequest
+
+_DESCRIPTION: Final = """\
+Opt-out pages for people and webhooks for providers. A 2xx is said only after the commit; a 5xx
+means that nothing counts yet and that the same request should come again. There is no login: a
+page's credential is the token in its address, a webhook's the provider's signature.
+"""
+_COMMON_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {
+        "description": "Refused: malformed (400), forged (403), unknown (404), too slow (408), too"
+        " large (413, 431), or too many looks from one address (429; never for a POST)."
+    },
+    503: {"description": "It did not work, or there is too much work; see Retry-After."},
+}
 
 
 def create_app(context: Context, limits: Limits | None = None) -> FastAPI:
@@ -56,6 +71,9 @@ def assemble(context: Context, routers: Sequence[APIRouter], limits: Limits) -> 
     proxies = trusted_networks(context.settings.trusted_proxies)
     app = FastAPI(
         title="sender",
+        version=version("consent-sender"),
+        description=_DESCRIPTION,
+        responses=_COMMON_ANSWERS,
         openapi_url=None,  # `sender web --openapi` prints it; strangers need no map
         docs_url=None,
         redoc_url=None,

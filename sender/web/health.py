@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -56,19 +57,19 @@ def routes(context: Context) -> APIRouter:
     readiness = Readiness(context)
 
     @router.head("/healthz", include_in_schema=False)
-    @router.get("/healthz")
+    @router.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> Response:
         """Answer 200 while the process is up, whatever else is down."""
         return plain(HTTPStatus.OK)
 
     @router.head("/readyz", include_in_schema=False)
-    @router.get("/readyz")
+    @router.get("/readyz", response_class=PlainTextResponse)
     async def readyz() -> Response:
         """Answer 200 when database and journal can take an opt-out; else 503."""
         ready = await run_in_threadpool(readiness.look)
         return plain(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Answer with counts for Prometheus, to whoever has the token; to others 404."""
         if not _may_read_metrics(request, context):
