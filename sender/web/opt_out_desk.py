@@ -40,7 +40,7 @@ from sender.inbound.opt_out_return import Offer, come_back, is_usable, read_offe
 from sender.inbound.opt_out_tickets import UNDO_WITHIN, TicketUse, make_ticket, read_ticket
 from sender.store.alert_book import raise_alert
 from sender.suppression.links import public_address, token_keys
-from sender.suppression.tokens import TokenKeys, TokenRefusedError
+from sender.suppression.tokens import TOKEN_LENGTH, TokenKeys, TokenRefusedError
 from sender.web.metrics import OPT_OUTS, REFUSED
 from sender.web.opt_out_view import (
     Answer,
@@ -57,6 +57,8 @@ from sender.web.opt_out_view import (
 VISIT_BYTES: Final = 12
 _VISIT: Final = re.compile(r"[A-Za-z0-9_-]{16}")
 """Twelve random bytes in base64."""
+
+_WITH_LITTER: Final = re.compile(rf"([0-9A-Za-z]{{{TOKEN_LENGTH}}})[^0-9A-Za-z]{{1,8}}")
 
 Fields = Mapping[str, Sequence[str]]
 """The fields of a form, each with all its values."""
@@ -146,13 +148,21 @@ class Desk:
         self._context = context
         self._keys = token_keys(context.settings)
 
+    def knows(self, token: str) -> bool:
+        """Whether the token is one of ours, as far as can be told without the database."""
+        try:
+            self._keys.read(token)
+        except TokenRefusedError:
+            return False
+        return True
+
     def show(self, token: str) -> Response:
         """Return the page of a link; nothing changes."""
-        return self._guarded(lambda: self._show(token))
+        return self._guarded(lambda: self._show(_bare(token)))
 
     def press(self, token: str, fields: Fields) -> Response:
         """Carry a press out, and return its page once that is committed."""
-        return self._guarded(lambda: self._press(token, fields))
+        return self._guarded(lambda: self._press(_bare(token), fields))
 
     def show_return(self, token: str, ticket: str) -> Response:
         """Return the page of a confirmation's link; nothing changes."""
@@ -262,6 +272,12 @@ class Desk:
             raise_alert(session, "opt_out.row_missing", f"delivery {delivery_id}", now=now)
         with self._context.store.read() as session:
             return unavailable_page(session)
+
+
+def _bare(token: str) -> str:
+    """Return the token without what a program or a hand left at its end, such as `>` or a dot."""
+    found = _WITH_LITTER.fullmatch(token)
+    return found[1] if found else token
 
 
 def _act(fields: Fields) -> Act | None:

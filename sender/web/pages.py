@@ -15,7 +15,9 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from sender.context import Context
+from sender.web.answers import try_again
 from sender.web.opt_out_desk import Desk, Fields
+from sender.web.strikes import struck
 
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -52,14 +54,18 @@ def routes(context: Context) -> APIRouter:
 
     async def press(token: str, request: Request) -> Response:
         """Stop messages, at once and for good (RFC 8058), or do what a button of the page says."""
+        if struck(request) and not desk.knows(token):
+            return try_again(HTTPStatus.TOO_MANY_REQUESTS)
         return await run_in_threadpool(desk.press, token, await _fields(request))
 
     async def show_return(token: str, ticket: str) -> Response:
         """Ask whether messages are really wanted again; changes nothing."""
         return await run_in_threadpool(desk.show_return, token, ticket)
 
-    async def press_return(token: str, ticket: str) -> Response:
+    async def press_return(token: str, ticket: str, request: Request) -> Response:
         """Lift what the person stopped, confirmed from the address itself."""
+        if struck(request) and not desk.knows(token):
+            return try_again(HTTPStatus.TOO_MANY_REQUESTS)
         return await run_in_threadpool(desk.press_return, token, ticket)
 
     for path, see, do, more in (
@@ -69,6 +75,9 @@ def routes(context: Context) -> APIRouter:
         router.get(path, responses=more)(see)
         router.head(path, include_in_schema=False)(see)
         router.post(path, responses=more, openapi_extra=_ONE_CLICK if do is press else None)(do)
+    damaged = "/u/{token:path}"  # a link that was broken on its way still gets a page
+    for add, handler in ((router.get, show), (router.head, show), (router.post, press)):
+        add(damaged, include_in_schema=False)(handler)
     return router
 
 

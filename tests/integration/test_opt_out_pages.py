@@ -9,28 +9,21 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import requests
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
-from sender.store.campaigns import Run
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.controllers import Controller, ControllerVersion
 from sender.store.deliveries import Delivery
-from sender.store.engine import Store
-from sender.store.inbound import Alert, ObjectionPassOn
+from sender.store.engine import Store, open_store
 from sender.store.suppressions import Block
-from sender.suppression.links import NOBODY, token_keys
 from sender.vocabulary import BlockCause, Channel, ConsentKind
 from sender.web import opt_out_view
 from sender.web.metrics import OPT_OUTS
-from tests.support.factory import Organisation, add_body, add_point, block, establish
-from tests.support.opt_out_door import EMAIL, ONE_CLICK, Door, introduce, open_door, sources
+from tests.support.factory import add_point, block
+from tests.support.opt_out_door import EMAIL, ONE_CLICK, Door, open_door, sources
 
 STOPPED = {(BlockCause.OPT_OUT, "email", False)}
 NARROWED = {(BlockCause.OPT_OUT, "email", True)}
@@ -51,8 +44,6 @@ def door(store: Store, tmp_path: Path) -> Iterator[Door]:
 @pytest.fixture
 def lite(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
     """The same on SQLite alone, where the database is not the matter."""
-    from sender.store.engine import open_store  # noqa: PLC0415 - beside its one use
-
     store = open_store(sqlite_url)
     with open_door(store, tmp_path) as opened:
         yield opened
@@ -366,184 +357,6 @@ class TestEverything:
         assert objected.acts == {"return"}
         assert lite.press(stopped, "undo").title.startswith("Undone, but")
         assert lite.blocks() == OBJECTED
-
-
-def relatives(door: Door) -> list[Organisation]:
-    with door.store.write() as session:
-        return [
-            introduce(session, establish(session, slug), name=name)
-            for slug, name in (("national", "The National Party"), ("mayor", "Sam for Mayor"))
-        ]
-
-
-def answers(door: Door) -> list[tuple[str, bool]]:
-    with door.store.read() as session:
-        query = (
-            select(Controller.slug, ObjectionPassOn.passed_on)
-            .join(Controller, Controller.id == ObjectionPassOn.to_controller_id)
-            .order_by(ObjectionPassOn.id)
-        )
-        return [(slug, yes) for slug, yes in session.execute(query)]
-
-
-def blocked_at(door: Door, body: Organisation) -> set[tuple[int, str]]:
-    query = select(Block.address_id, Block.cause).where(Block.controller_id == body.id)
-    with door.store.read() as session:
-        return {(address_id, cause.name) for address_id, cause in session.execute(query)}
-
-
-class TestPassingOn:
-    @pytest.fixture
-    def door(self, store: Store, tmp_path: Path) -> Iterator[Door]:
-        related = {"relatives": ["national", "mayor", "unheard-of"]}
-        with open_door(store, tmp_path, **related) as opened:
-            yield opened
-
-    def test_each_separate_body_is_asked_about_with_an_empty_box(self, door: Door) -> None:
-        relatives(door)
-        assert "pass-on" not in door.get(door.link).acts
-        assert "pass-on" not in door.stop().acts
-        page = door.press(door.get(door.link), "everything")
-        assert re.findall(r'name="to" value="(\w+)"', page.html) == ["mayor", "national"]
-        assert "checked" not in page.html
-        assert "The National Party" in page.text
-
-    def test_the_answer_is_kept_and_a_yes_is_an_objection_there(self, door: Door) -> None:
-        national, mayor = relatives(door)
-        page = door.press(door.get(door.link), "everything")
-        told = door.press(page, "pass-on", to=["national", "riverside", "nobody-known"])
-        assert "We told them to stop as well: The National Party." in told.text
-        assert "pass-on" not in told.acts
-        assert sorted(answers(door)) == [("mayor", False), ("national", True)]
-        assert blocked_at(door, mayor) == set()
-        both = {door.email.address_id, door.sms.address_id}
-        assert blocked_at(door, national) == {(one, "OBJECTION") for one in both}
-        of_national = [one for one in door.events() if one.controller_id == national.id]
-        assert {(one.source, one.delivery_id) for one in of_national} == {
-            ("passed-on:riverside", None)
-        }
-
-    def test_told_twice_is_told_once(self, door: Door) -> None:
-        relatives(door)
-        page = door.press(door.get(door.link), "everything")
-        door.press(page, "pass-on", to="national")
-        before = door.rows()
-        again = door.press(page, "pass-on", to="national")
-        assert again.title == "Passed on"
-        assert door.rows() == before
-
-    def test_a_no_is_kept_and_may_become_a_yes(self, door: Door) -> None:
-        national, _ = relatives(door)
-        page = door.press(door.get(door.link), "everything")
-        assert door.press(page, "pass-on", to="national", nobody="1").title == "Not passed on"
-        assert sorted(answers(door)) == [("mayor", False), ("national", False)]
-        assert blocked_at(door, national) == set()
-        later = door.get(door.link)
-        door.press(later, "pass-on", to="national")
-        assert max(answers(door)) == ("national", True)
-        assert blocked_at(door, national)
-
-    def test_without_an_objection_nothing_is_passed_on(self, door: Door) -> None:
-        national, _ = relatives(door)
-        door.post(door.link, {"act": "pass-on", "to": "national"})
-        assert answers(door) == []
-        assert blocked_at(door, national) == set()
-
-    def test_bodies_that_the_message_spoke_for_are_asked_about_too(self, door: Door) -> None:
-        with door.store.write() as session:
-            candidate = establish(session, "candidate")
-            run_id = session.get_one(Delivery, door.email.delivery_id).run_id
-            add_body(session, session.get_one(Run, run_id), candidate)
-        page = door.press(door.get(door.link), "everything")
-        assert re.findall(r'name="to" value="(\w+)"', page.html) == ["candidate"]
-
-
-def test_nobody_is_asked_about_where_there_is_no_relative(lite: Door) -> None:
-    relatives(lite)
-    assert "pass-on" not in lite.press(lite.get(lite.link), "everything").acts
-
-
-class TestLinksThatLeadNowhere:
-    def test_one_controllers_address_and_number_are_given(self, lite: Door) -> None:
-        for method in ("get", "post"):
-            page = getattr(lite, method)("/u/broken")
-            assert page.status == 404
-            assert page.title == "This link is incomplete"
-            for way in ("1 High Street", "office@riverside.example.org", "+44 1632 960123"):
-                assert way in page.text
-        assert lite.events() == []
-
-    def test_of_many_the_first_twenty_are_named(self, lite: Door) -> None:
-        with lite.store.write() as session:
-            for number in range(25):
-                establish(session, f"body{number:02}")
-        page = lite.get("/u/broken")
-        assert page.html.count("<strong>") == 20
-        assert "office@body00.example.org" in page.text
-
-    def test_who_does_not_send_is_not_named(self, lite: Door) -> None:
-        with lite.store.write() as session:
-            row = Controller(slug="quiet", created_at=lite.clock.now())
-            session.add(row)
-            session.flush()
-            columns = {
-                key: value
-                for key, value in vars(lite.organisation.version).items()
-                if key in ControllerVersion.__table__.columns and key != "id"
-            }
-            quiet = {**columns, "controller_id": row.id, "name": "Quiet Association"}
-            session.execute(insert(ControllerVersion).values(**quiet))
-        assert "Quiet" not in lite.get("/u/broken").text
-
-    def test_no_token_is_an_error_of_ours(self, lite: Door) -> None:
-        @settings(max_examples=60)
-        @given(st.text(max_size=40), st.sampled_from(["GET", "POST", "HEAD"]))
-        def answers_404(token: str, method: str) -> None:
-            path = quote(token, safe="") or "x"
-            answer = requests.request(
-                method, f"{lite.url}/u/{path}", timeout=30, allow_redirects=False
-            )
-            assert answer.status_code == 404
-
-        answers_404()
-        assert lite.events() == []
-
-    def test_a_changed_letter_is_somebody_elses_token(self, lite: Door) -> None:
-        for place in range(3, 25):
-            letter = "A" if lite.link[place] != "A" else "B"
-            changed = lite.link[:place] + letter + lite.link[place + 1 :]
-            assert lite.post(changed, ONE_CLICK).status in {404, 503}
-        assert lite.events() == []
-
-    def test_our_link_without_its_row_is_to_be_tried_again(self, door: Door) -> None:
-        token = token_keys(door.context.settings).make(4_000_000, bytes(16))
-        for method in ("get", "post"):
-            page = getattr(door, method)(f"/u/{token}")
-            assert page.status == 503
-            assert int(page.headers["Retry-After"]) > 0
-            assert "office@riverside.example.org" in page.text
-        with door.store.read() as session:
-            [alert] = session.scalars(select(Alert))
-        assert (alert.kind, alert.subject) == ("opt_out.row_missing", "delivery 4000000")
-        assert alert.times == 2
-
-    def test_our_link_for_another_row_of_its_number_stops_nobody(self, door: Door) -> None:
-        """After a restored backup the number may have come again, for another person."""
-        token = token_keys(door.context.settings).make(door.email.delivery_id, b"another run's...")
-        assert door.post(f"/u/{token}", ONE_CLICK).status == 503
-        assert door.blocks() == set()
-
-    def test_the_link_of_a_preview_says_so_and_stops_nobody(self, lite: Door) -> None:
-        token = token_keys(lite.context.settings).make(NOBODY, None)
-        for page in (
-            lite.get(f"/u/{token}"),
-            lite.post(f"/u/{token}", ONE_CLICK),
-            lite.post(f"/u/{token}", {"act": "return"}),
-            lite.get(f"/u/{token}/return/x"),
-            lite.post(f"/u/{token}/return/x"),
-        ):
-            assert (page.status, page.title) == (200, "This is the link of a preview")
-        assert lite.events() == []
 
 
 def test_a_test_messages_link_works_as_any(lite: Door) -> None:
