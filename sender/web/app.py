@@ -33,7 +33,7 @@ page's credential is the token in its address, a webhook's the provider's signat
 _COMMON_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {
         "description": "Refused: malformed (400), forged (403), unknown (404), too slow (408), too"
-        " large (413, 431), or too many looks from one address (429; never for a POST)."
+        " large (413, 431), or too many requests of one client that do no good (429)."
     },
     503: {"description": "It did not work, or there is too much work; see Retry-After."},
 }

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from sender.errors import SettingsError
 from sender.store.engine import Store, open_store
-from sender.web import health
+from sender.suppression.links import token_keys
+from sender.web import health, pages
 from sender.web.app import assemble
 from sender.web.limits import Limits
 from sender.web.metrics import REFUSED, UNDER_WAY
@@ -324,6 +325,20 @@ def test_broken_tokens_use_up_looks_sooner_and_mark_the_client(sqlite_store: Sto
         assert looks(url, "/u/broken", 3) == [404, 404, 429]
         assert looks(url, "/u/good", 1) == [429]
         assert requests.post(f"{url}/u/good", b"x", timeout=30).text == "1 True"
+
+
+def test_too_many_broken_tokens_are_refused_without_a_look_at_the_database(
+    sqlite_store: Store,
+) -> None:
+    context = web_context(sqlite_store)
+    good = token_keys(context.settings).make(1, None)
+    limits = replace(USUAL, refusals_per_minute=1)
+    with serve(assemble(context, [pages.routes(context)], limits)) as url:
+        for path in ("/u/broken", "/u/broken/return/x"):
+            posts = [requests.post(url + path, timeout=30).status_code for _ in range(3)]
+            assert posts[-1] == 429
+        # Of a message that is gone: never refused for who asks, but answered for another try.
+        assert requests.post(f"{url}/u/{good}", timeout=30).status_code == 503
 
 
 def test_each_client_behind_our_proxy_has_limits_of_its_own(sqlite_store: Store) -> None:
