@@ -291,6 +291,35 @@ class TestStart:
         desk.text("START")
         assert desk.blocks() == set()
 
+    def test_a_provider_whose_clock_is_fast_is_heard_too(self, desk: ReplyDesk) -> None:
+        desk.text("STOP", occurred_at=NOW + DAY)
+        desk.text("START", occurred_at=NOW + DAY)
+        assert desk.blocks() == set()
+
+    @pytest.mark.parametrize("dialect", ["postgresql"])
+    def test_a_page_that_is_just_being_committed_stays(self, desk: ReplyDesk) -> None:
+        desk.text("STOP")
+        pressed, later = desk.now + timedelta(minutes=1), desk.now + timedelta(minutes=2)
+
+        def start() -> None:
+            with desk.store.write() as session:
+                take_reply(session, desk.context, texted("START"), later)
+
+        rival = Rival(desk.store, start)
+        with desk.store.write() as session:
+            act = Suppression(
+                scope=BlockScope(address_id_of(session, PERSON, SMS), desk.a.id, SMS.value),
+                cause=BlockCause.OPT_OUT,
+                occurred_at=pressed,
+                source="page",
+                by_person=True,
+                operator=OPERATOR,
+            )
+            suppress(session, [act], pressed)
+            rival.start()
+        rival.finish()
+        assert desk.blocks() == desk.opted_out(desk.a)
+
     def test_a_newer_stop_stands(self, desk: ReplyDesk) -> None:
         desk.text("STOP")
         taken = desk.text("START", occurred_at=NOW)
