@@ -73,6 +73,15 @@ def test_a_reply_means_what_a_person_would_say(meaning: ReplyMeaning, text: str)
     assert recognise(text).meaning is meaning
 
 
+WORDS = ["i", "will", "ok", "not", "do", "see you", "maybe", "\U0001f44d", "no", "hi", "it", "?"]
+
+
+@given(st.sampled_from(["yes", "Start", "UNSTOP"]), st.lists(st.sampled_from(WORDS), min_size=1))
+def test_no_word_beside_it_leaves_a_start_a_start(word: str, others: list[str]) -> None:
+    assert recognise(" ".join([word, *others])).meaning is not START
+    assert recognise(" ".join([*others, word])).meaning is not START
+
+
 def test_links_say_nothing() -> None:
     assert recognise("See https://vote.example/unsubscribe for more").meaning is OTHER
 
