@@ -1,6 +1,5 @@
 """`sender inbound`: take in what comes by mail."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +49,12 @@ def mailbox(
     )
     counts = Facts([("Known before", counted(found.again, "message"))])
     shown = (counts, people, machines, stays) if found.unread else (counts, people, machines)
-    Output(as_json=json_output).show(asdict(found), *shown)
+    document = {
+        "events": dict(found.events),
+        "replies": dict(found.replies),
+        "again": found.again,
+        "unread": found.unread,
+    }
+    Output(as_json=json_output).show(document, *shown)
     if found.unread:
         raise typer.Exit(1)

@@ -1,14 +1,16 @@
 """`sender reconcile`: ask the providers what their webhooks may have missed."""
 
-from dataclasses import asdict
 from datetime import UTC
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from sender.cli.common import JsonFlag, examples, group, opened, read_time
 from sender.cli.output import Listing, Output
+
+if TYPE_CHECKING:
+    from sender.inbound.reconcile import Reconciled
 
 app = group("Ask the providers what their webhooks may have missed.")
 
@@ -48,8 +50,20 @@ def reconcile(
     ]
     columns = ["Account", "Since", "Looked at", "New", "Missed by webhook", "Opt-outs among them"]
     listing = Listing(columns, rows, empty="No account in use keeps a record to be asked for.")
-    output.show({"accounts": [asdict(one) for one in found]}, listing)
+    output.show({"accounts": [_document(one) for one in found]}, listing)
     for problem in (text for one in found for text in one.problems):
         output.note(problem)
     if any(one.problems for one in found):
         raise typer.Exit(1)
+
+
+def _document(one: "Reconciled") -> dict[str, Any]:
+    return {
+        "account": one.account,
+        "since": one.since,
+        "looked_at": one.looked_at,
+        "new": dict(one.new),
+        "missed": dict(one.missed),
+        "opt_outs": one.opt_outs,
+        "problems": one.problems,
+    }

@@ -29,7 +29,7 @@ from sender.providers.smtp.events import Report, Words, read_mail
 from sender.providers.smtp.mime import HEAD_BYTES, UnreadableMailError
 from sender.suppression.journal import remember
 from sender.suppression.links import token_keys
-from sender.vocabulary import Arrival, Channel, ProviderName, ReplyMeaning
+from sender.vocabulary import Arrival, Channel, ProviderName
 
 _SEEN = "S"
 _INFO = ":2,"
@@ -109,6 +109,7 @@ def _take(session: Session, context: Context, mail: Report | Words) -> list[str]
             _as_reply(session, mail),
             context.clock.now(),
             arrived_by=Arrival.MAILBOX,
+            read=recognise_mail(mail.subject, mail.text),
         )
         return None if taken.again else [taken.meaning.value]
     keys = token_keys(context.settings) if context.settings.token_keys is not None else None
@@ -130,29 +131,28 @@ def _take(session: Session, context: Context, mail: Report | Words) -> list[str]
 
 def _as_reply(session: Session, mail: Words) -> PersonsReply:
     answered = deliveries_of(session, mail.traces.message_ids)
-    body, unheard = _said(mail)
     return PersonsReply(
         provider=ProviderName.SMTP,
         name=mail.name,
         channel=Channel.EMAIL,
         address=mail.author,
         to=mail.mailboxes,
-        body=body,
+        body=_shown(mail),
         delivery_id=answered[0].id if answered else None,
-        opt_out_type="STOP" if unheard else None,
         occurred_at=mail.written_at,
     )
 
 
-def _said(mail: Words) -> tuple[str, bool]:
-    """Return a person's own words, and whether they say stop in a way that only a subject can.
+def _shown(mail: Words) -> str:
+    """Return what an operator is shown: all of it where nothing is the person's own.
 
-    The subject is among the words where it says more than they do: `unsubscribe` above a signature.
+    The subject stands above where it says what the words do not.
     """
-    meant, body = recognise_mail(mail.subject, mail.text).meaning, own_words(mail.text)
-    if meant in {ReplyMeaning.STOP, ReplyMeaning.DOUBTFUL} and recognise(body).meaning != meant:
-        body = f"{mail.subject}\n{body}".strip()
-    return body, meant is ReplyMeaning.STOP and recognise(body).meaning is not meant
+    words = own_words(mail.text)
+    if not words:
+        return f"{mail.subject}\n{mail.text}".strip()
+    meant = recognise_mail(mail.subject, mail.text).meaning
+    return words if recognise(words).meaning is meant else f"{mail.subject}\n{words}"
 
 
 def _waiting(folder: Path, *, seen_too: bool) -> Iterator[Path]:

@@ -61,6 +61,7 @@ def take_reply(
     now: datetime,
     *,
     arrived_by: Arrival = Arrival.WEBHOOK,
+    read: Recognised | None = None,
 ) -> ReplyTaken:
     """Take a reply in; told again under its name, it changes nothing but is journaled again.
 
@@ -73,9 +74,10 @@ def take_reply(
         reply: what the person wrote, of an origin that was verified; of an e-mail their own words.
         now: when it is recorded.
         arrived_by: how it came.
+        read: what it means, where more than its words say so, as an e-mail's subject does.
     """
     reply = _storable(reply)
-    read = recognise(reply.body, opt_out_type=reply.opt_out_type)
+    read = read or recognise(reply.body, opt_out_type=reply.opt_out_type)
     address_id = _address_id(session, context, reply)
     recipients = recipients_of(session, reply, address_id)
     keep_for = timedelta(days=context.settings.event_retention_days)

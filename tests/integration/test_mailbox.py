@@ -244,6 +244,7 @@ def test_what_complains_of_nothing_stops_nobody(world: MailWorld) -> None:
         ("Dim mwy, diolch", {}, ReplyMeaning.STOP, OPT_OUT),
         ("not interested", {}, ReplyMeaning.DOUBTFUL, HOLD),
         (QUOTING, {}, ReplyMeaning.OTHER, None),
+        (QUOTING.partition("\n")[2], {}, ReplyMeaning.DOUBTFUL, HOLD),
         ("Great letter!", {"Subject": "Re: Stop the closure"}, ReplyMeaning.OTHER, None),
     ],
 )  # fmt: skip
@@ -282,11 +283,23 @@ def test_a_reply_says_which_message_it_answers(world: MailWorld, known: str | No
     assert world.blocks(ANN) == {(world.party.id, "email", OPT_OUT)}
 
 
+def test_an_operator_is_shown_the_words_and_what_the_subject_adds(world: MailWorld) -> None:
+    world.drop(reply(QUOTING, sender=ANN), name="1")
+    world.drop(reply("Thanks, Bob", sender=BOB, Subject="Unsubscribe"), name="2")
+    world.drop(reply("> all of it", sender="cy@example.net"), name="3")
+    world.read()
+    assert [one.body for one in world.inbox()] == [
+        "Great letter!",
+        "Unsubscribe\nThanks, Bob",
+        "Re: Your local newsletter\n> all of it",
+    ]
+
+
 def test_a_start_by_mail_lifts_nothing(world: MailWorld) -> None:
     world.drop(reply("STOP", sender=ANN))
     world.read()
     world.drop(reply("START", sender=ANN))
-    assert world.read().replies == {"start": 1}
+    assert world.read().replies == {"other": 1}
     assert world.causes(ANN) == {OPT_OUT}
 
 
