@@ -276,6 +276,17 @@ def test_a_certificate_that_does_not_hold_is_refused(
         verify(sns, sns.body())
 
 
+@pytest.mark.parametrize("make", [expired, not_valid_yet, other_service])
+def test_nobody_is_asked_for_the_chain_of_a_certificate_that_cannot_hold(
+    sns: SnsFake, make: Callable[[SnsFake], bytes]
+) -> None:
+    sns.pages[CERTIFICATE_URL] = make(sns)
+
+    with pytest.raises(CertificateRefusedError):
+        verify(sns, sns.body())
+    assert sns.fetched == [CERTIFICATE_URL]
+
+
 def test_an_expired_issuer_is_refused(sns: SnsFake) -> None:
     late = NOON + 6 * A_YEAR
     leaf = sns.issuer.issue("sns.amazonaws.com", valid_until=NOON + 8 * A_YEAR)
