@@ -163,9 +163,10 @@ def test_the_readmes_campaign_is_one() -> None:
     parse_campaign(campaign, {"spring.html": template, "layouts:standard": ""}, README)
 
 
-def test_the_readme_says_first_that_nobody_answers_opt_outs_yet() -> None:
+def test_the_readme_says_first_that_opt_outs_have_to_be_answered() -> None:
     introduction = README.read_text("utf-8").partition("\n## ")[0]
-    assert "Not for real people yet" in introduction
+    assert "Before you write to real people" in introduction
+    assert "`sender web`" in introduction
 
 
 def test_the_decisions_are_numbered_in_the_index() -> None:
