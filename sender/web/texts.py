@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sender.inbound.opt_out_message import Stopped
 from sender.vocabulary import Channel
 
 ENGLISH: Final[Mapping[str, str]] = {
@@ -127,9 +126,6 @@ ENGLISH: Final[Mapping[str, str]] = {
     "foot.contact": "How to reach {name}",
     "foot.privacy": "Privacy notice of {name}",
 }
-
-STOPPED_KEYS: Final = {one: one.value for one in Stopped}
-"""The last part of `title.` and `lead.` for what is stopped now."""
 
 
 @dataclass(frozen=True, slots=True)

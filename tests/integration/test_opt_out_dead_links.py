@@ -69,9 +69,12 @@ def test_who_does_not_send_is_not_named(lite: Door) -> None:
 
 def test_no_token_is_an_error_of_ours(lite: Door) -> None:
     @settings(max_examples=60)
-    @given(st.text(max_size=40), st.sampled_from(["GET", "POST", "HEAD"]))
+    @given(
+        st.text(max_size=40).filter(lambda text: text.strip(".")),
+        st.sampled_from(["GET", "POST", "HEAD"]),
+    )
     def answers_404(token: str, method: str) -> None:
-        path = quote(token, safe="") or "x"
+        path = quote(token, safe="")
         answer = requests.request(method, f"{lite.url}/u/{path}", timeout=30, allow_redirects=False)
         assert answer.status_code == 404
         assert method == "HEAD" or "office@riverside.example.org" in answer.text
