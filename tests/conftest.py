@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.support.chromium import find_chromium
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.quiet import Overheard
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 DIALECTS = ["sqlite", "postgresql"]
@@ -55,6 +56,29 @@ def pytest_make_collect_report(
     report = yield
     _fail_skipped(report)
     return report
+
+
+OVERHEARD = Overheard()  # warnings need no ear: each of them is an error
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _listening() -> Iterator[None]:
+    OVERHEARD.begin()
+    yield
+    _fail_for_personal_data()  # what was said after the last test
+    OVERHEARD.end()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_personal_is_said(_listening: None) -> Iterator[None]:
+    """Fail the test during which personal data was logged or counted."""
+    yield
+    _fail_for_personal_data()
+
+
+def _fail_for_personal_data() -> None:
+    if leaks := OVERHEARD.take():
+        pytest.fail("Personal data was said: " + "; ".join(leaks), pytrace=False)
 
 
 @pytest.fixture(scope="session")
