@@ -1,14 +1,14 @@
 """Can this installation work: settings, key, database, clock, links, provider accounts."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.doctor_inbound import examine_inbound, open_alerts
+from sender.campaigns.findings import Finding, Health
 from sender.clock import Clock
 from sender.context import JOURNAL_OFF, Context, open_journal
 from sender.errors import DatabaseError, SenderError, SettingsError
@@ -22,25 +22,6 @@ from sender.store.keys import AddressHasher, database_name, require_key
 from sender.store.schema import require_current
 from sender.suppression.journal import require_whole
 from sender.suppression.tokens import TokenKeys
-
-
-class Health(StrEnum):
-    """What was found."""
-
-    WELL = "well"
-    ATTENTION = "attention"
-    """Works, but not for live campaigns to real people."""
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, what was found, and the remedy."""
-
-    what: str
-    health: Health
-    detail: str
-    remedy: str = ""
 
 
 def examine(settings: Settings, clock: Clock, *, ask_providers: bool) -> Iterator[Finding]:
@@ -92,6 +73,8 @@ def _in_database(
         yield Finding("provider accounts", Health.ATTENTION, "None is in use.", remedy)
     for account in accounts:
         yield _account(account, context, ask=ask_providers)
+        yield from examine_inbound(account, context, ask=ask_providers)
+    yield from open_alerts(context)
 
 
 def _account(account: ProviderAccount, context: Context, *, ask: bool) -> Finding:

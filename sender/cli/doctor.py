@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sender.campaigns.doctor import Health, examine
+from sender.campaigns.doctor import examine
+from sender.campaigns.findings import Health
 from sender.cli.common import JsonFlag, current_settings, examples, group
 from sender.cli.output import Output
 from sender.clock import SystemClock

@@ -24,6 +24,7 @@ _SIGNATURE = re.compile(
 )
 _VARIABLE = re.compile(r"{{(\w+)}}")
 _SUPPRESSED_PATH = "/v2/email/suppression/addresses"
+_DESTINATIONS_PATH = re.compile(r"/v2/email/configuration-sets/(?P<name>[\w-]+)/event-destinations")
 
 
 class RefusedError(Exception):
@@ -64,6 +65,7 @@ class SesFake(HttpFake):
 
     suppressed: the account's suppression list.
     page_size: rows of one page of that list, if less than what is asked for.
+    event_destinations: of each configuration set.
 
     known_key: when set, any other access key is refused.
     entry_failures: bulk entry statuses and texts by delivery id.
@@ -78,6 +80,7 @@ class SesFake(HttpFake):
         self.refused_addresses: set[str] = set()
         self.suppressed: list[Suppressed] = []
         self.page_size = 1000
+        self.event_destinations: dict[str, list[dict[str, Any]]] = {}
 
     def respond(self, request: Request) -> Answer:
         try:
@@ -99,6 +102,8 @@ class SesFake(HttpFake):
             return Answer.from_json(200, self._describe_account())
         if (request.method, urlsplit(request.path).path) == ("GET", _SUPPRESSED_PATH):
             return self._list_suppressed(parse_qs(urlsplit(request.path).query))
+        if match := _DESTINATIONS_PATH.fullmatch(request.path):
+            return self._list_destinations(match["name"])
         if len(request.body) > 1_000_000:
             raise RefusedError(400, "BadRequestException", "Input JSON is longer than 1 MB.")
         document = json.loads(request.body)
@@ -121,6 +126,12 @@ class SesFake(HttpFake):
                 "SentLast24Hours": float(len(self.messages)),
             },
         }
+
+    def _list_destinations(self, name: str) -> Answer:
+        if name not in self.event_destinations:
+            text = f"Configuration set <{name}> does not exist."
+            raise RefusedError(404, "NotFoundException", text)
+        return Answer.from_json(200, {"EventDestinations": self.event_destinations[name]})
 
     def _list_suppressed(self, query: dict[str, list[str]]) -> Answer:
         """One page; times are seconds, as the service writes them."""

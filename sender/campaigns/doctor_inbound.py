@@ -1,0 +1,106 @@
+"""Does what comes back reach us: events of SES, webhooks of Twilio, and what waits for a person."""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+
+from sender.campaigns.accounts import account_settings
+from sender.campaigns.findings import Finding, Health
+from sender.context import Context
+from sender.errors import ProviderError
+from sender.providers.account import AccountSettings
+from sender.providers.ses.event_destinations import NEEDED, REWRITES_LINKS, event_destinations
+from sender.providers.twilio.signature import WebhookAccount
+from sender.store.controllers import ProviderAccount
+from sender.store.inbound import Alert
+from sender.vocabulary import ProviderName
+
+MOST_ALERTS: Final = 20
+
+
+def examine_inbound(account: ProviderAccount, context: Context, *, ask: bool) -> Iterator[Finding]:
+    """Yield what is found about the events of one provider account.
+
+    Args:
+        account: in use.
+        context: the installation.
+        ask: whether to ask the provider.
+    """
+    settings = account_settings(account, context)
+    what = f"events of {account.name}"
+    if account.provider is ProviderName.TWILIO:
+        yield _secrets(what, account.id, settings)
+    if account.provider is not ProviderName.SES:
+        return
+    yield _topics(what, settings)
+    if ask:
+        yield _destinations(what, settings, context)
+
+
+def open_alerts(context: Context) -> Iterator[Finding]:
+    """Yield the alerts that nobody has resolved."""
+    query = select(Alert).where(Alert.resolved_at.is_(None)).order_by(Alert.last_at.desc())
+    with context.store.read() as session:
+        alerts = session.scalars(query.limit(MOST_ALERTS)).all()
+    for alert in alerts:
+        times = "once" if alert.times == 1 else f"{alert.times:,} times"
+        last = alert.last_at.isoformat(timespec="minutes")
+        yield Finding(
+            f"alert {alert.kind}", Health.ATTENTION, f"{alert.subject}: {times}, last at {last}."
+        )
+
+
+def _topics(what: str, settings: AccountSettings) -> Finding:
+    if settings.topic_arns:
+        return Finding(what, Health.WELL, f"{len(settings.topic_arns)} SNS topic(s) listened to.")
+    return Finding(
+        what,
+        Health.ATTENTION,
+        "No topic is listened to: bounces and complaints do not arrive.",
+        "Set topic_arns of the account (docs/providers.md).",
+    )
+
+
+def _secrets(what: str, account_id: int, settings: AccountSettings) -> Finding:
+    webhook = WebhookAccount.of(account_id, settings, os.environ)
+    if webhook.missing:
+        return Finding(
+            what,
+            Health.BROKEN,
+            f"{webhook.missing[0]} is not set: a STOP cannot be told from a forged one.",
+            f"Set {webhook.missing[0]}, or correct webhook_secret_variables.",
+        )
+    if not webhook.sid:
+        return Finding(
+            what,
+            Health.ATTENTION,
+            "The account's own number is not known.",
+            "Set the option account_sid (docs/providers.md).",
+        )
+    return Finding(what, Health.WELL, "The secrets that sign its webhooks are set.")
+
+
+def _destinations(what: str, settings: AccountSettings, context: Context) -> Finding:
+    try:
+        there = event_destinations(settings, os.environ, context.settings.provider_timeout)
+    except ProviderError as error:
+        return Finding(what, Health.BROKEN, error.problem, error.remedy)
+    heard = [one for one in there if one.enabled and one.topic_arn in settings.topic_arns]
+    lacking = NEEDED.difference(*(one.kinds for one in heard))
+    if lacking:
+        return Finding(
+            what,
+            Health.ATTENTION,
+            f"SES does not tell a listed topic of {', '.join(sorted(lacking))}.",
+            "Add an event destination to the configuration set (docs/providers.md).",
+        )
+    if any(one.enabled and REWRITES_LINKS in one.kinds for one in there):
+        return Finding(
+            what,
+            Health.ATTENTION,
+            "Clicks are tracked: SES puts its own address in the place of each opt-out link.",
+            "Take CLICK out of the configuration set's event destinations.",
+        )
+    return Finding(what, Health.WELL, "SES tells of bounces, complaints and rendering failures.")
