@@ -100,9 +100,7 @@ def _count_on(session: Session) -> None:
 
 
 def one_click(message: Message, _sns: SnsFake) -> OptOut:
-    return OptOut(
-        "one-click", message.address_id, _path(message), ONE_CLICK, {"Content-Type": FORM}
-    )
+    return _click("one-click", message, ONE_CLICK)
 
 
 def _button(message: Message, _sns: SnsFake) -> OptOut:
