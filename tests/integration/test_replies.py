@@ -22,6 +22,7 @@ from sender.store.suppressions import SuppressionEvent
 from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import (
     EVERY,
+    Arrival,
     BlockCause,
     Channel,
     DeliveryState,
@@ -53,6 +54,7 @@ from tests.support.reply_desk import (
     SHARED,
     WRITER,
     ReplyDesk,
+    mailed,
     open_desk,
     texted,
 )
@@ -596,6 +598,14 @@ class TestAnswers:
         assert desk.text("start please").answer == STARTED_BY_A
         assert desk.text("start please").answer is None
 
+    def test_a_start_that_lifts_nothing_is_not_answered(self, desk: ReplyDesk) -> None:
+        assert desk.text("start please").answer is None
+
+    def test_what_was_fetched_later_is_not_answered(self, desk: ReplyDesk) -> None:
+        taken = desk.take(texted("please remove me"), arrived_by=Arrival.RECONCILE)
+        assert (taken.answer, desk.answers()) == (None, [])
+        assert desk.blocks() == desk.opted_out(desk.a)
+
     def test_a_start_that_leaves_another_block_is_not_said_to_have_worked(
         self, desk: ReplyDesk
     ) -> None:
@@ -626,7 +636,8 @@ class TestAnswers:
     def test_no_other_reply_and_no_email_is_answered(self, desk: ReplyDesk) -> None:
         assert desk.text("Yes I'll vote").answer is None
         assert desk.mail("STOP", "news@riverside.example.org").answer is None
-        assert desk.mail("HELP", "news@riverside.example.org").answer is None
+        by_webhook = mailed("info please", "news@riverside.example.org")
+        assert desk.take(by_webhook, arrived_by=Arrival.WEBHOOK).answer is None
         assert desk.answers() == []
 
     def test_each_is_one_part_in_the_usual_case(self, desk: ReplyDesk) -> None:
