@@ -151,7 +151,7 @@ class Desk:
     def knows(self, token: str) -> bool:
         """Whether the token is one of ours, as far as can be told without the database."""
         try:
-            self._keys.read(token)
+            self._keys.read(_bare(token))
         except TokenRefusedError:
             return False
         return True
