@@ -33,5 +33,6 @@ def demo(
         f"Try commands on it:    . {into}/environment",
         f"                       sender explain n00001@example.org --campaign {campaign}",
         "                       sender campaign status",
+        f"See an opt-out page:   sender web, then http://127.0.0.1:8080{result.opt_out_path}",
     ]
     out.show([view.document for view in views], *parts)

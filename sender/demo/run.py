@@ -26,7 +26,9 @@ from sender.resources import resource_folder
 from sender.settings import Settings, load_settings
 from sender.store.campaigns import Campaign, Run
 from sender.store.controllers import Controller
-from sender.vocabulary import RunState
+from sender.store.deliveries import Delivery
+from sender.suppression.links import opt_out_links
+from sender.vocabulary import DeliveryState, RunState
 
 OPERATOR = "demo"
 ENVIRONMENT_FILE = "environment"
@@ -42,11 +44,13 @@ class DemoResult:
         folder: where everything lies.
         reports: each campaign's run in numbers.
         sent_before: campaigns that had been sent by an earlier demonstration.
+        opt_out_path: of one message's opt-out page, under whatever address it is served.
     """
 
     folder: Path
     reports: tuple[RunReport, ...]
     sent_before: tuple[str, ...]
+    opt_out_path: str
 
 
 def run_demo(folder: Path, say: Say) -> DemoResult:
@@ -67,7 +71,8 @@ def run_demo(folder: Path, say: Say) -> DemoResult:
         _bring_in(context, folder, say)
         sent_before = tuple(_launch(context, folder, say))
         reports = _reports(context)
-    return DemoResult(folder, reports, sent_before)
+        opt_out_path = _opt_out_path(context)
+    return DemoResult(folder, reports, sent_before, opt_out_path)
 
 
 def demo_settings(folder: Path) -> Settings:
@@ -177,3 +182,17 @@ def _reports(context: Context) -> tuple[RunReport, ...]:
             select(Run.id).where(Run.state == RunState.FINISHED).order_by(Run.id)
         ).all()
         return tuple(report_run(session, run_id) for run_id in runs)
+
+
+def _opt_out_path(context: Context) -> str:
+    query = (
+        select(Delivery.id, Run.link_salt)
+        .join(Run, Run.id == Delivery.run_id)
+        .where(Delivery.state == DeliveryState.ACCEPTED)
+        .order_by(Delivery.id)
+        .limit(1)
+    )
+    with context.store.read() as session:
+        delivery_id, link_salt = session.execute(query).one()
+    links = opt_out_links(context.settings)
+    return links.of_run(link_salt)(delivery_id).removeprefix(links.public_url)
