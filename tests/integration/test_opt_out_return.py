@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from sender.inbound.opt_out_tickets import TicketUse, make_ticket
 from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.deliveries import Reply
 from sender.store.engine import Store
 from sender.store.inbound import Alert
+from sender.suppression.links import token_keys
 from sender.vocabulary import BlockCause, Channel, ConsentKind, ProviderName
 from tests.support.factory import (
     add_account,
@@ -315,6 +317,22 @@ class TestWhatStays:
         with door.store.write() as session:
             block(session, door.email.address_id)
         assert "return" not in door.get(door.link).acts
+
+    @pytest.mark.parametrize("cause", [BlockCause.COMPLAINT, BlockCause.OBJECTION])
+    def test_not_even_a_ticket_lifts_these(self, door: Door, cause: BlockCause) -> None:
+        everywhere = cause is BlockCause.OBJECTION
+        controller = None if everywhere else door.organisation.controller
+        with door.store.write() as session:
+            block(session, door.email.address_id, cause=cause, controller=controller)
+        ticket = make_ticket(
+            token_keys(door.context.settings),
+            TicketUse.RETURN,
+            door.email.delivery_id,
+            door.organisation.id,
+            door.clock.now(),
+        )
+        assert door.post(f"{door.link}/return/{ticket}").status == 410
+        assert len(door.events()) == 1
 
     def test_another_controllers_and_another_purposes_no(self, door: Door) -> None:
         door.stop()
