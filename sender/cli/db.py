@@ -51,7 +51,7 @@ def check(json_output: JsonFlag = False) -> None:
             title=f"{counted(len(faults), 'break')} found",
         )
         if faults
-        else "Schema, key, hash chains and folds hold; nothing of the journal is missing."
+        else "Schema, key, hash chains and folds hold."
     )
     output.show({"holds": not faults, "rows": checked.rows, "faults": faults}, counts, verdict)
     if faults:

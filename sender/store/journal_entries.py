@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from sender.store.addresses import Address
@@ -135,8 +135,9 @@ def noted_lines(session: Session) -> list[str]:
     notes = _notes(session)
     if notes is None or not session.in_transaction():
         return []
-    lines = [_suppressed(row) for row in _rows(session, _suppressions(), notes.suppressions)]
-    lines += [_refused(row) for row in _rows(session, _refusals(), notes.refusals)]
+    session.flush()
+    lines = [_suppressed(row) for row in _rows(session, _SUPPRESSIONS, notes.suppressions)]
+    lines += [_refused(row) for row in _rows(session, _REFUSALS, notes.refusals)]
     lines += [line for one in notes.marked for line in _sent(session, *one)]
     return [json.dumps(line, separators=(",", ":")) for line in lines]
 
@@ -155,24 +156,46 @@ def _notes(session: Session) -> Notes | None:
     return notes
 
 
-def _rows(session: Session, query: Any, event_ids: Sequence[int]) -> Iterator[Any]:
-    event_id = query.selected_columns[0]
-    for some in chunks(event_ids):
-        yield from session.execute(query.where(event_id.in_(some)).order_by(event_id))
+def _rows(session: Session, statement: Any, ids: Sequence[int]) -> Iterator[Any]:
+    for some in chunks(ids):
+        yield from session.connection().execute(statement, {_IDS: some})
 
 
-def _suppressions() -> Any:
-    event = SuppressionEvent
-    return (
-        select(
-            event.id, event.row_hash, event.act, event.channel, event.cause, event.occurred_at,
-            event.source, event.by_person, event.delivery_id, Address.channel.label("kind"),
-            Address.key_hash, Controller.slug.label("controller"), Purpose.slug.label("purpose"),
-        )
-        .join(Address, Address.id == event.address_id)
-        .outerjoin(Controller, Controller.id == event.controller_id)
-        .outerjoin(Purpose, Purpose.id == event.purpose_id)
-    )  # fmt: skip
+_IDS = "ids"
+_GIVEN: Any = bindparam(_IDS, expanding=True)
+# Made once: making such a statement costs more than running it.
+_SUPPRESSIONS: Any = (
+    select(
+        SuppressionEvent.id, SuppressionEvent.row_hash, SuppressionEvent.act,
+        SuppressionEvent.channel, SuppressionEvent.cause, SuppressionEvent.occurred_at,
+        SuppressionEvent.source, SuppressionEvent.by_person, SuppressionEvent.delivery_id,
+        Address.channel.label("kind"), Address.key_hash, Controller.slug.label("controller"),
+        Purpose.slug.label("purpose"),
+    )
+    .join(Address, Address.id == SuppressionEvent.address_id)
+    .outerjoin(Controller, Controller.id == SuppressionEvent.controller_id)
+    .outerjoin(Purpose, Purpose.id == SuppressionEvent.purpose_id)
+    .where(SuppressionEvent.id.in_(_GIVEN))
+    .order_by(SuppressionEvent.id)
+)  # fmt: skip
+_REFUSALS: Any = (
+    select(
+        ConsentEvent.id, ConsentEvent.row_hash, ConsentEvent.kind, ConsentEvent.occurred_at,
+        ConsentEvent.method, ConsentEvent.source, Address.channel, Address.key_hash,
+        Controller.slug.label("controller"), Purpose.slug.label("purpose"),
+    )
+    .join(Address, Address.id == ConsentEvent.address_id)
+    .join(Controller, Controller.id == ConsentEvent.controller_id)
+    .join(Purpose, Purpose.id == ConsentEvent.purpose_id)
+    .where(ConsentEvent.id.in_(_GIVEN))
+    .order_by(ConsentEvent.id)
+)  # fmt: skip
+_PEOPLE: Any = (
+    select(Delivery.id, Address.key_hash)
+    .join(Address, Address.id == Delivery.address_id)
+    .where(Delivery.id.in_(_GIVEN))
+    .order_by(Delivery.id)
+)
 
 
 def _suppressed(row: Any) -> dict[str, Any]:
@@ -191,20 +214,6 @@ def _suppressed(row: Any) -> dict[str, Any]:
         "by_person": row.by_person,
         "delivery": row.delivery_id,
     }
-
-
-def _refusals() -> Any:
-    event = ConsentEvent
-    return (
-        select(
-            event.id, event.row_hash, event.kind, event.occurred_at, event.method, event.source,
-            Address.channel, Address.key_hash, Controller.slug.label("controller"),
-            Purpose.slug.label("purpose"),
-        )
-        .join(Address, Address.id == event.address_id)
-        .join(Controller, Controller.id == event.controller_id)
-        .join(Purpose, Purpose.id == event.purpose_id)
-    )  # fmt: skip
 
 
 def _refused(row: Any) -> dict[str, Any]:
@@ -234,12 +243,6 @@ def _sent(
     run = session.execute(query).one()
     if run.link_salt is None:
         return  # opened before there were salts: nothing would tell it from another run
-    people = (
-        select(Delivery.id, Address.key_hash)
-        .join(Address, Address.id == Delivery.address_id)
-        .where(Delivery.id.in_(delivery_ids))
-        .order_by(Delivery.id)
-    )
     yield {
         "is": "sent",
         "run": run.link_salt.hex(),
@@ -248,7 +251,7 @@ def _sent(
         "channel": run.channel,
         "test": run.is_test,
         "at": at.isoformat(),
-        "to": [[row.id, _text(row.key_hash)] for row in session.execute(people)],
+        "to": [[row.id, _text(row.key_hash)] for row in _rows(session, _PEOPLE, delivery_ids)],
     }
 
 

@@ -141,6 +141,24 @@ def test_the_history_holds_after_a_replay(desk: Desk, backup: Backup) -> None:
     assert "journal.replay" in actions
 
 
+def test_a_replay_that_breaks_off_goes_on_where_it_was(
+    desk: Desk, backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(_lines: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sender.suppression.journal.LINES_AT_ONCE", 2)
+    for number in range(6):
+        desk.opt_out(f"person{number}@example.org")
+    backup.restore()
+    with pytest.raises(KeyboardInterrupt):
+        desk.replay(progress=break_off)
+    assert len(desk.blocks()) == 2
+    assert desk.is_behind()
+    assert desk.replay().lacking.noes == 4
+    assert len(desk.blocks()) == 6
+
+
 class TestReleases:
     def test_a_person_s_release_comes_back(self, desk: Desk, backup: Backup) -> None:
         desk.opt_out()

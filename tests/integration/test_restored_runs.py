@@ -229,6 +229,8 @@ def test_another_campaign_leaves_nobody_out(office: Office, ses: SesFake) -> Non
 
 def test_people_who_were_planned_after_the_backup(office: Office, ses: SesFake) -> None:
     """The run was still being planned in the backup: its people come back under their numbers."""
+    with office.store.write() as session:  # so that the first number is nobody's message
+        block(session, address_id_of(session, office.addresses[Channel.EMAIL][0]))
     launch = prepare_launch(office.context, office.email())
     with backup_of(office.store) as backup:
         on_bulk_call(ses, 1, partial(pause_all, office))
@@ -246,7 +248,7 @@ def test_people_who_were_planned_after_the_backup(office: Office, ses: SesFake) 
     assert (run_id, ending) == (launch.run_id, Ending.FINISHED)
     assert office.counts(run_id).planned == PEOPLE
     assert set(written_to(ses).values()) == {1}
-    assert len(written_to(ses)) == PEOPLE
+    assert len(written_to(ses)) == PEOPLE - 1
 
 
 def test_a_message_that_was_given_back_is_no_sign_of_a_restore(

@@ -1,5 +1,6 @@
 """One organisation whose database has a journal: it takes noes, releases and replays."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -70,7 +71,13 @@ class Desk:
         with self.store.write() as session:
             release(session, self.act(address_id_of(session, address), at, **changed), at)
 
-    def replay(self, *files: Path, dry_run: bool = False, **options: object) -> Replayed:
+    def replay(
+        self,
+        *files: Path,
+        dry_run: bool = False,
+        progress: Callable[[int], None] = lambda _lines: None,
+        **options: object,
+    ) -> Replayed:
         replay = Replay(
             self.store,
             self.clock,
@@ -79,7 +86,7 @@ class Desk:
             files=files,
             **options,  # type: ignore[arg-type]  # as they are named
         )
-        return replay.run(dry_run=dry_run)
+        return replay.run(dry_run=dry_run, progress=progress)
 
     def blocks(self) -> set[tuple[object, ...]]:
         with self.store.read() as session:
