@@ -56,9 +56,14 @@ def end_dispatcher(session: Session, dispatcher_id: int, now: datetime) -> None:
 
 
 def was_ended(session: Session, dispatcher_id: int) -> bool:
-    """Whether a dispatcher has ended, or was given up for lost; then it has no say any more."""
-    query = select(Dispatcher.ended_at).where(Dispatcher.id == dispatcher_id)
-    return session.scalar(query) is not None
+    """Whether a dispatcher has ended, or was given up for lost; then it has no say any more.
+
+    So it is with one that the database does not know: that was restored from a backup of before.
+    """
+    query = select(Dispatcher.id).where(
+        Dispatcher.id == dispatcher_id, Dispatcher.ended_at.is_(None)
+    )
+    return session.scalar(query) is None
 
 
 def live_dispatchers(session: Session, run_id: int, now: datetime) -> list[Dispatcher]:

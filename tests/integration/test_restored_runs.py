@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.test_send import send_test
@@ -356,3 +356,19 @@ def test_a_lost_test_keeps_nobody_from_the_campaign(office: Office) -> None:
         write_down(session, entry, sent, now)
         assert not has_lost_runs(session, office.organisation.id, "spring")
     assert (sent.unknown, sent.lost) == (0, {})
+
+
+def test_a_dispatcher_from_before_the_restore_has_no_say(office: Office, ses: SesFake) -> None:
+    """It goes on in a database that does not know it, which its operator forgot to stop."""
+    launch = prepare_launch(office.context, office.email())
+    launch.confirm()
+
+    def forget() -> None:
+        with office.store.write() as session:
+            session.execute(update(Delivery).values(dispatcher_id=None))
+            session.execute(delete(Dispatcher))
+
+    on_bulk_call(ses, 1, forget)
+    assert launch.dispatch() is Ending.INTERRUPTED
+    launch.close()
+    assert len(ses.messages) == BATCH
