@@ -78,8 +78,8 @@ def read_mailbox(
         except Exception as error:  # noqa: BLE001  # one bad message must not stop the others
             found.unread[path.name] = type(error).__name__
         else:
-            if taken and not keep:
-                _mark_seen(folder, path)
+            if taken and not keep and not _mark_seen(folder, path):
+                found.unread[path.name] = "It was taken in, and cannot be moved."
     return found
 
 
@@ -187,9 +187,16 @@ def _head_of(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _mark_seen(folder: Path, path: Path) -> None:
+def _mark_seen(folder: Path, path: Path) -> bool:
+    """Move a message to `cur` as seen; say whether it can have gone there."""
     base, info, flags = path.name.partition(_INFO)
     flags = flags if info else ""
     target = folder / "cur" / f"{base}{_INFO}{''.join(sorted({*flags, _SEEN}))}"
-    if not target.exists():  # of that name there is one only, unless somebody copied it
-        path.replace(target)
+    if target == path:
+        return True
+    try:
+        if not target.exists():  # or else a copy that somebody made: neither may be lost
+            path.replace(target)
+    except OSError:
+        pass
+    return not path.exists()  # also where another reader was quicker

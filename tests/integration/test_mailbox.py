@@ -444,6 +444,18 @@ def test_what_is_no_mail_is_told_and_left(world: MailWorld, tmp_path: Path) -> N
     assert len(world.files("new")) == 6
 
 
+def test_a_message_that_cannot_be_moved_is_taken_in_and_told(world: MailWorld) -> None:
+    world.drop(reply("STOP", sender=ANN), name="1.mx")
+    world.drop(reply("STOP", sender=BOB), name="1.mx:2,S", into="cur")
+    (world.folder / "cur" / "2.mx:2,S").mkdir()
+    world.drop(reply("Hello", sender="cy@example.net"), name="2.mx")
+    found = world.read()
+    assert set(found.unread) == {"1.mx", "2.mx"}
+    assert world.causes(ANN) == {OPT_OUT}
+    assert world.files("new") == ["1.mx", "2.mx"]
+    assert world.read().again == 2
+
+
 def test_a_folder_that_is_no_maildir_is_refused(world: MailWorld, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="maildir"):
         mailbox.read_mailbox(world.context, tmp_path)
