@@ -23,6 +23,7 @@ from sender.store.campaigns import Run
 from sender.store.deliveries import Delivery
 from sender.store.inbound import InboundEvent
 from sender.store.keys import AddressHasher
+from sender.suppression.journal import remember
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import Arrival, BlockCause, EventKind
 
@@ -54,7 +55,7 @@ def receive(
     now: datetime,
     keep_for: timedelta,
 ) -> Received:
-    """Take a notification in; told again, it changes nothing.
+    """Take a notification in; told again, it changes nothing but is journaled again.
 
     Args:
         session: a writing session; acknowledge only after it has committed.
@@ -76,6 +77,7 @@ def receive(
         arrived=arrived,
     )
     if kept.again:
+        remember(session, kept.suppression_event_ids)
         return Received(again=True, suppression_event_ids=kept.suppression_event_ids)
     taker = _Taker(session, hasher, kept.notification_id, arrived)
     event_ids = [row_id for event in told.events for row_id in taker.take(event)]

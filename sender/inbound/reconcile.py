@@ -26,7 +26,6 @@ from sender.store.alert_book import raise_alert
 from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.inbound import InboundNotification, Reconciliation
 from sender.store.portable import chunks
-from sender.suppression.journal import remember
 from sender.vocabulary import Arrival, ProviderName, ReplyMeaning
 
 FIRST_TIME = timedelta(days=30)
@@ -213,7 +212,6 @@ class _Asker:
                 keep_for=timedelta(days=self.context.settings.event_retention_days),
             )
             if received.again:
-                remember(session, received.suppression_event_ids)
                 return
         for event, was_stopped in zip(told.events, stopped, strict=True):
             if not was_stopped:
