@@ -288,6 +288,18 @@ class TestDecisions:
         assert desk.blocks() == desk.held(desk.a)
 
     @pytest.mark.parametrize("dialect", ["postgresql"])
+    def test_a_decision_waits_for_a_doubt_that_is_being_taken_in(self, desk: ReplyDesk) -> None:
+        desk.text(DOUBTFUL)
+        [message] = desk.inbox()
+        arrived, decided = desk.now + timedelta(minutes=1), desk.now + timedelta(minutes=2)
+        late = Rival(desk.store, lambda: settle(desk, Decision.NOT_A_STOP, message.id, now=decided))
+        with desk.store.write() as session:
+            take_reply(session, desk.context, texted("enough"), arrived)
+            late.start()
+        late.finish()
+        assert desk.blocks() == desk.held(desk.a)
+
+    @pytest.mark.parametrize("dialect", ["postgresql"])
     def test_of_two_operators_the_second_is_told(self, desk: ReplyDesk) -> None:
         desk.text(DOUBTFUL)
         [message] = desk.inbox()
