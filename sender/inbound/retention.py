@@ -54,6 +54,8 @@ def _emptied(
     past: ColumnElement[bool],
     column: str,
 ) -> int:
-    some = session.scalars(select(table.id).where(past).order_by(table.erase_after).limit(AT_ONCE)).all()
+    some = session.scalars(
+        select(table.id).where(past).order_by(table.erase_after).limit(AT_ONCE)
+    ).all()
     session.execute(update(table).where(table.id.in_(some)).values({column: None}))
     return len(some)
