@@ -27,7 +27,6 @@ from sender.inbound.replies import take_reply
 from sender.providers.events import PersonsReply
 from sender.providers.smtp.events import Report, Words, read_mail
 from sender.providers.smtp.mime import HEAD_BYTES, UnreadableMailError
-from sender.suppression.journal import remember
 from sender.suppression.links import token_keys
 from sender.vocabulary import Arrival, Channel, ProviderName
 
@@ -123,10 +122,7 @@ def _take(session: Session, context: Context, mail: Report | Words) -> list[str]
         now=context.clock.now(),
         keep_for=timedelta(days=context.settings.event_retention_days),
     )
-    if received.again:
-        remember(session, received.suppression_event_ids)
-        return None
-    return [event.kind.value for event in notification.events]
+    return None if received.again else [event.kind.value for event in notification.events]
 
 
 def _as_reply(session: Session, mail: Words) -> PersonsReply:
