@@ -49,6 +49,7 @@ from sender.delivery.runs import (
 from sender.delivery.source import count_staged, forget_recipients, stage_recipients
 from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
+from sender.inbound.retention import erase_expired as erase_inbound
 from sender.providers.base import Provider
 from sender.store.campaigns import CampaignVersion, Run
 from sender.suppression.journal import require_up_to_date
@@ -223,6 +224,7 @@ def _prepare(
         capacity = usable_capacity(campaign.account, provider)
         with context.store.write() as session:
             erase_expired(session, now)
+            erase_inbound(session, now)
             run_id, continues = find(session, campaign)
             run = get_run(session, run_id)
             require_reconciled(session, run)

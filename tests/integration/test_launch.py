@@ -9,11 +9,12 @@ import pytest
 from sender.campaigns.launch import prepare_launch
 from sender.delivery.dispatch import Ending
 from sender.store.engine import Store
+from sender.store.inbound import InboundNotification
 from sender.vocabulary import Channel, DeliveryState, Reason, RunState
 from tests.fakes.ses import SesFake
 from tests.fakes.twilio import TwilioFake
 from tests.support.campaign_folder import CREDENTIALS, Office, carry_out, open_office
-from tests.support.factory import block
+from tests.support.factory import NOW, add_notification, block
 
 
 @pytest.fixture
@@ -77,3 +78,12 @@ def test_twilio_took_what_the_plan_promised_and_the_ledger_says(
     sent_to = Counter(one.message["To"] for one in twilio.messages)
     assert sent_to == Counter(office.addresses[Channel.SMS][10:])
     assert all("STOP" in one.message["Body"] for one in twilio.messages)
+
+
+def test_what_providers_told_long_ago_is_emptied(office: Office) -> None:
+    with office.store.write() as session:
+        row = add_notification(session, payload={"eventType": "Bounce"}, erase_after=NOW)
+    office.launch(office.email())
+    with office.store.read() as session:
+        kept = session.get_one(InboundNotification, row.id)
+        assert (kept.name, kept.payload) == (row.name, None)
