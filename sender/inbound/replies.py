@@ -25,7 +25,7 @@ from sender.inbound.reply_acts import (
     start,
     stop,
 )
-from sender.inbound.reply_scope import Recipients, readers_of, recipients_of
+from sender.inbound.reply_scope import Recipients, readers_of, recipients_of, startable
 from sender.providers.events import PersonsReply
 from sender.store.alert_book import raise_alert
 from sender.store.inbound import InboxMessage
@@ -141,8 +141,16 @@ class _Taker:
         if self.read.meaning is ReplyMeaning.DOUBTFUL:
             return hold(self.session, self._read_by())
         if self.read.meaning is ReplyMeaning.START and self.reply.channel is Channel.SMS:
-            return start(self.session, self.act)
+            return self._start()
         return {}
+
+    def _start(self) -> dict[int | None, int]:
+        """Let those write again through whose own account it came."""
+        addressed = self.act.controller_ids
+        own = tuple(startable(self.session, self.reply, addressed))
+        if addressed and not own:
+            return {}
+        return start(self.session, replace(self.act, controller_ids=own))
 
     def _read_by(self) -> ReplyAct:
         """A hold is set where somebody will read the words, and can lift it."""

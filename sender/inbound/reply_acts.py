@@ -186,7 +186,7 @@ def _set(session: Session, act: ReplyAct, cause: BlockCause, told: str) -> dict[
 def _is_stop(source: str, *, certain: bool) -> bool:
     if not certain:
         return source.startswith(_UNSURE)
-    return source.startswith("stop") or source == _PROVIDERS_LIST
+    return source.startswith((_STOP, _UNSURE)) or source == _PROVIDERS_LIST
 
 
 def _release(session: Session, act: ReplyAct, scope: BlockScope) -> int | None:

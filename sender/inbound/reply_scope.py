@@ -54,6 +54,16 @@ def recipients_of(session: Session, reply: PersonsReply, address_id: int) -> Rec
     return Recipients(tuple(likely), certain=False)
 
 
+def startable(session: Session, reply: PersonsReply, controller_ids: Sequence[int]) -> list[int]:
+    """Return those of these controllers who send, or sent, through the reply's own account.
+
+    Whoever has the secret of one account can write any recipient: that may stop, and start nobody
+    else's people.
+    """
+    theirs = controllers_of_accounts(session, reply.account_ids)
+    return [one for one in controller_ids if one in theirs]
+
+
 def readers_of(session: Session, address_id: int) -> Sequence[int]:
     """Return who may have been meant by words that nobody can be named for.
 

@@ -189,7 +189,7 @@ class TestStop:
         assert desk.inbox() == []
 
     def test_nobody_known_at_all_stops_everybody(self, desk: ReplyDesk) -> None:
-        assert desk.text("Stop please", NOBODYS).answer is None
+        assert desk.text("Stop please", NOBODYS, account_ids=()).answer is None
         assert desk.blocks() == {(EVERY, "sms", BlockCause.OPT_OUT)}
         [told] = desk.notifications()
         assert told.payload is not None
@@ -253,7 +253,16 @@ class TestStart:
         assert desk.blocks() == desk.opted_out(desk.a)
 
     @pytest.mark.parametrize(
-        "source", ["page", "one-click", "letter", "import", "provider:30007", "passed-on:hillside"]
+        "source",
+        [
+            "page",
+            "one-click",
+            "letter",
+            "import: stop",
+            "provider:30007",
+            "passed-on:hillside",
+            "stopped at the door",
+        ],
     )
     def test_what_something_else_set_stays(self, desk: ReplyDesk, source: str) -> None:
         set_block(desk, desk.a, source)
@@ -375,20 +384,20 @@ class TestDoubt:
         self, desk: ReplyDesk
     ) -> None:
         contact_in(desk, desk.b, PERSON, SMS)
-        desk.text("not interested", NOBODYS)
+        desk.text("not interested", NOBODYS, account_ids=())
         assert desk.blocks() == desk.held(desk.b)
         assert [one.controller_id for one in desk.inbox()] == [desk.b.id]
 
     def test_to_an_unknown_number_by_a_stranger_it_is_read_by_everybody(
         self, desk: ReplyDesk
     ) -> None:
-        desk.text("not interested", NOBODYS)
+        desk.text("not interested", NOBODYS, account_ids=())
         assert desk.blocks() == desk.held(desk.a, desk.b)
         assert [one.controller_id for one in desk.inbox()] == [desk.a.id, desk.b.id]
 
     def test_without_any_controller_it_holds_everywhere(self, store: Store) -> None:
         desk = ReplyDesk(store, None, None, 0)  # type: ignore[arg-type]  # nobody is there yet
-        desk.text("not interested")
+        desk.text("not interested", account_ids=())
         assert desk.blocks() == {(EVERY, "sms", BlockCause.HOLD)}
 
 
@@ -451,7 +460,8 @@ class TestAgain:
     def test_a_repeat_is_journaled_again(self, desk: ReplyDesk, tmp_path: Path) -> None:
         """The process may have died between its commit and its line."""
         path = tmp_path / "opt-outs.journal"
-        stop, start = texted("STOP", SHARED), texted("START", SHARED)
+        stop = texted("STOP", SHARED)
+        start = texted("START", SHARED, account_ids=(desk.account_id,))
         desk.take(stop)
         desk.take(start)
         desk.store.journal = Journal(path, Owner("key", "database"), SystemClock())

@@ -66,6 +66,7 @@ class ReplyDesk:
         self, body: str, to: str = NUMBER_OF_A, *, sender: str = PERSON, **changed: Any
     ) -> ReplyTaken:
         """Somebody sends a text message, and it is taken in and committed."""
+        changed.setdefault("account_ids", (self.account_id,))
         return self.take(texted(body, to, sender=sender, **changed))
 
     def mail(self, body: str, to: str, **changed: Any) -> ReplyTaken:
