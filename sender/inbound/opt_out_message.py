@@ -77,8 +77,8 @@ class Standing:
 
     Attributes:
         stopped: how much.
-        returnable: whether the reader's own act can lift all of it; not what a complaint set, nor
-            what holds for every controller.
+        returnable: whether the reader's own act can lift all of it; not what a complaint set that
+            names no controller, nor what holds for every controller.
     """
 
     stopped: Stopped

@@ -1,8 +1,8 @@
 """The way back: a person who opted out asks for messages again, from the address itself.
 
 Confirmed with the ticket in a mail to that address, the blocks that people set on it for this
-controller, channel and purpose are lifted, an objection with all that it covers. What bounced,
-was complained about, or is held stays.
+controller, channel and purpose are lifted, an objection (also one by a complaint) with all that it
+covers. What bounced, is held, or was complained about nobody knows to whom, stays.
 """
 
 from collections.abc import Sequence
