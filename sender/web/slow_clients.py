@@ -55,8 +55,6 @@ class GuardedProtocol(HttpToolsProtocol):
         """Count, parse, and refuse what has no end."""
         if self.transport.is_closing():
             return
-        if self._timer is None:
-            self._wait("head-too-slow", self.limits.head_time)
         self._request_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._request_bytes > self.limits.head_bytes:
@@ -70,6 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._request_bytes = 0
         self._wait("exchange-too-slow", self.limits.exchange_time)
         super().on_headers_complete()
+        self.headers = []  # uvicorn would add trailers to the headers (RFC 9110, section 6.5.1)
 
     def on_message_complete(self) -> None:
         """Count anew."""

@@ -31,6 +31,7 @@ from tests.support.web_server import serve
 SOON = timedelta(milliseconds=50)
 USUAL = Limits()
 END = b"\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked" + END
 
 
 @pytest.fixture
@@ -78,6 +79,11 @@ def sample_routes(gate: Gate) -> APIRouter:
     async def wait() -> Response:
         await gate.wait()
         return Response("through")
+
+    @router.post("/headers")
+    async def headers(request: Request) -> Response:
+        await request.body()
+        return Response(" ".join(request.headers))
 
     @router.get("/where")
     async def where(request: Request) -> Response:
@@ -155,7 +161,7 @@ def test_a_body_may_be_as_large_as_its_limit_and_no_larger(
 
 
 def test_a_body_without_a_declared_length_is_refused_once_it_is_too_large(app: FastAPI) -> None:
-    head = b"POST /u/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /u/x HTTP/1.1\r\nHost: a\r\n" + CHUNKED
     chunk = b"1000\r\n" + b"x" * 4096 + b"\r\n"
     with serve(app) as url, connected(url) as connection:
         connection.sendall(head + chunk * 16)  # exactly the limit; the end is still to come
@@ -180,12 +186,38 @@ def test_a_head_that_is_whole_and_too_large_is_refused(app: FastAPI) -> None:
 
 
 def test_trailers_without_end_are_cut_off(app: FastAPI) -> None:
-    limits = replace(USUAL, request_bytes=100_000)
-    head = b"POST /u/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    limits, before = replace(USUAL, request_bytes=100_000), refused("request-too-large")
     trailer = b"X-Trailer: " + b"x" * 1000 + b"\r\n"
     with serve(app, limits=limits) as url, connected(url) as connection:
-        connection.sendall(head)
+        connection.sendall(b"POST /u/x HTTP/1.1\r\nHost: a\r\n" + CHUNKED + b"0\r\n")
         send_until_cut_off(connection, trailer)
+    assert refused("request-too-large") == before + 1
+
+
+def test_a_trailer_is_no_header(app: FastAPI) -> None:
+    with serve(app) as url, connected(url) as connection:
+        connection.sendall(
+            b"POST /headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-One: 1\r\n"
+            + CHUNKED
+            + b"0\r\nX-Two: 2\r\n\r\n"
+        )
+        answer = everything(connection)
+    assert b"x-one" in answer
+    assert b"x-two" not in answer
+
+
+def test_a_body_does_not_count_as_the_next_head(app: FastAPI) -> None:
+    size = 2 * USUAL.head_bytes
+    post = f"POST /u/x HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode()
+    with serve(app) as url, connected(url) as connection:
+        connection.sendall(post + b"x" * size + b"GET /where HTTP/1.1\r\n")
+        heard = b""
+        while not heard.endswith(b" False"):
+            piece = connection.recv(65536)
+            assert piece
+            heard += piece
+        connection.sendall(b"Host: a\r\nConnection: close\r\n\r\n")
+        assert everything(connection).startswith(b"HTTP/1.1 200")
 
 
 def test_many_small_requests_on_one_connection_are_not_one_large_head(app: FastAPI) -> None:
