@@ -11,15 +11,14 @@ from datetime import datetime
 from sqlalchemy import func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from sender.delivery.restored import RESTORED
 from sender.store.addresses import Address
-from sender.store.campaigns import Run
+from sender.store.campaigns import Campaign, Run
 from sender.store.controllers import Controller
-from sender.store.deliveries import Delivery
+from sender.store.deliveries import RESTORED, Delivery
 from sender.store.journal_entries import Sent
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.store.portable import insert_missing, table_of
-from sender.vocabulary import DeliveryState
+from sender.vocabulary import DeliveryState, Reason, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +155,38 @@ def _remember_lost(session: Session, entry: Sent, address_ids: Sequence[int], no
     before = _count(session, run.id)
     rows = [{"lost_run_id": run.id, "address_id": address_id} for address_id in address_ids]
     insert_missing(session, LostMessage, rows)
+    _leave_out(session, controller_id, entry, address_ids)
     run.messages = _count(session, run.id)
     session.flush()
     return run.messages - before
+
+
+def _leave_out(
+    session: Session, controller_id: int, entry: Sent, address_ids: Sequence[int]
+) -> None:
+    """Let other runs of the campaign, which the backup shows as open, not write to them again."""
+    runs = (
+        select(Run.id)
+        .join(Campaign, Campaign.id == Run.campaign_id)
+        .where(Campaign.controller_id == controller_id, Campaign.name == entry.campaign)
+        .where(Run.is_test.is_(False))
+    )
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.run_id.in_(runs),
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.address_id.in_(address_ids),
+        )
+        .values(state=DeliveryState.SKIPPED, reason=Reason.ALREADY_SENT, consent_event_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Run)
+        .where(Run.id.in_(runs), Run.state == RunState.PLANNING)
+        .values(exclude_sent=True)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _count(session: Session, lost_run_id: int) -> int:

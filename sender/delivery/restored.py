@@ -18,16 +18,13 @@ from sender.errors import RefusedError
 from sender.store.audit_trail import record as audit
 from sender.store.campaigns import Campaign, Run
 from sender.store.controllers import ProviderAccount, SenderIdentity
-from sender.store.deliveries import Delivery
+from sender.store.deliveries import RESTORED, Delivery
 from sender.store.inbound import Reconciliation
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.vocabulary import DeliveryState, ProviderName, Reason, RunState
 
 KEEP_A_RECORD = frozenset({ProviderName.TWILIO})
 """Providers that can be asked what was sent; SES and mail servers cannot."""
-
-RESTORED = "restored"
-"""The provider code of deliveries that only a journal, or nothing, tells of."""
 
 _BECAUSE = "restored from a backup"
 

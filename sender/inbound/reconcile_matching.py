@@ -2,13 +2,14 @@
 
 Twilio's list names no delivery of ours. A message that was accepted is known by its SID; one whose
 outcome is unknown has none, and is found by address, sender and time where only one can be meant.
+After a restored backup one that was sent may stand as pending: whoever it may be is sent nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
@@ -16,7 +17,7 @@ from sender.contacts.normalise import AddressRefusedError, normalise
 from sender.providers.events import ProviderEvent
 from sender.store.campaigns import Run
 from sender.store.controllers import SenderIdentity
-from sender.store.deliveries import Delivery
+from sender.store.deliveries import RESTORED, Delivery
 from sender.store.inbound import InboundEvent
 from sender.store.keys import AddressHasher
 from sender.store.suppressions import Block
@@ -43,6 +44,7 @@ class Matching:
         message_id = event.provider_message_id
         if event.delivery_id is not None or not message_id or self._is_known(message_id):
             return event
+        self._doubt_restored(event)
         candidates = self._unknown_deliveries(event)
         if len(candidates) != 1:
             return event
@@ -76,6 +78,41 @@ class Matching:
         found = (self.session.scalar(query.limit(1)) for query in (deliveries, events))
         return any(one is not None for one in found)
 
+    def _doubt_restored(self, event: ProviderEvent) -> None:
+        """Let nobody wait in a restored run to whom a message went that no delivery knows."""
+        if event.occurred_at is None:
+            return
+        runs = (
+            select(Run.id)
+            .join(SenderIdentity, SenderIdentity.id == Run.sender_identity_id)
+            .where(
+                Run.restored_at.is_not(None),
+                Run.created_at < event.occurred_at + CLOCKS_DIFFER,
+                *self._sent_by(event),
+            )
+        )
+        self.session.execute(
+            update(Delivery)
+            .where(
+                Delivery.address_id == self._address_id(event),
+                Delivery.run_id.in_(runs),
+                Delivery.state == DeliveryState.PENDING,
+            )
+            .values(
+                state=DeliveryState.UNKNOWN,
+                provider_code=RESTORED,
+                dispatched_at=event.occurred_at,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    def _sent_by(self, event: ProviderEvent) -> tuple[ColumnElement[bool], ...]:
+        return (
+            SenderIdentity.provider_account_id == self.account_id,
+            (SenderIdentity.address == event.sender)
+            | SenderIdentity.address.startswith(_MESSAGING_SERVICE),
+        )
+
     def _unknown_deliveries(self, event: ProviderEvent) -> Sequence[Delivery]:
         address_id = self._address_id(event)
         if address_id is None or event.occurred_at is None:
@@ -90,9 +127,7 @@ class Matching:
                 Delivery.provider_message_id.is_(None),
                 Delivery.dispatched_at > event.occurred_at - SETTLED_WITHIN,
                 Delivery.dispatched_at < event.occurred_at + CLOCKS_DIFFER,
-                SenderIdentity.provider_account_id == self.account_id,
-                (SenderIdentity.address == event.sender)
-                | SenderIdentity.address.startswith(_MESSAGING_SERVICE),
+                *self._sent_by(event),
             )
         )
         return self.session.scalars(query.limit(2)).all()

@@ -17,6 +17,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sender.store.base import Base
 from sender.vocabulary import DeliveryState, Reason
 
+RESTORED = "restored"
+"""The provider code of deliveries that a restored backup had forgotten to be under way."""
+
 
 class Delivery(Base):
     """One message to one address in one run. Never deleted; `values` is erasable.

@@ -13,11 +13,10 @@ from sender.providers.twilio.events import (
     persons_reply,
     status_notification,
 )
-from sender.providers.twilio.pull import inbound_messages, message_outcomes, sent_to
+from sender.providers.twilio.pull import inbound_messages, message_outcomes
 from sender.vocabulary import BlockCause, EventKind, ProviderName
 from tests.fakes.http import Answer, Fault
 from tests.fakes.loop import unused_port
-from tests.fakes.outgoing import NEVER, ManualClock, sms
 from tests.fakes.twilio import TwilioFake, error_answer
 
 ACCOUNT = "AC" + "0" * 32
@@ -26,7 +25,7 @@ NOON = datetime(2026, 4, 21, 12, tzinfo=UTC)
 TIMEOUT = timedelta(seconds=5)
 PERSON, NUMBER = "+447700900456", "+447700900123"
 Pull = Callable[..., Any]
-EACH = pytest.mark.parametrize("pull", [inbound_messages, message_outcomes, sent_to])
+EACH = pytest.mark.parametrize("pull", [inbound_messages, message_outcomes])
 
 
 @pytest.fixture
@@ -136,22 +135,6 @@ def test_what_is_pulled_has_the_name_that_its_webhook_had(fake: TwilioFake) -> N
         pulled(message_outcomes, fake)[0].name
         == status_notification(status, {"delivery": "5"}, "a-token").name
     )
-
-
-def test_the_record_says_whom_was_written_to(fake: TwilioFake) -> None:
-    from sender.providers.twilio.send import TwilioProvider  # noqa: PLC0415  # used here alone
-
-    provider = TwilioProvider(account(fake.url), ENVIRON, ManualClock(), TIMEOUT)
-    provider.send([sms(1), sms(2, sender="MG" + "1" * 32)], NEVER)
-    provider.close()
-    fake.note(body="thanks")
-
-    record = pulled(sent_to, fake)
-    assert sorted((to, sender) for to, sender, _ in record) == [
-        ("+447700900001", "+447700900001"),
-        ("+447700900002", "MG" + "1" * 32),
-    ]
-    assert {sid for *_, sid in record} == {one["sid"] for one in fake.record[:2]}
 
 
 def test_a_message_without_a_name_is_told_of_and_not_passed_over(fake: TwilioFake) -> None:

@@ -74,18 +74,6 @@ def message_outcomes(
         yield status_notification(_form(message), {}, None, occurred_at=message.date_updated)
 
 
-def sent_to(
-    settings: AccountSettings, environ: Mapping[str, str], timeout: timedelta, since: datetime
-) -> Iterator[tuple[str, str, str]]:
-    """Yield recipient, sender and SID of each message that Twilio's record says was asked for.
-
-    Arguments, days and errors are those of `message_outcomes`. A message through a messaging
-    service that has not chosen a number yet has the service's SID as its sender.
-    """
-    for message in _messages(settings, environ, timeout, since, _OUTBOUND):
-        yield message.to, message.from_ or message.messaging_service_sid or "", message.sid
-
-
 def _messages(
     settings: AccountSettings,
     environ: Mapping[str, str],
