@@ -208,9 +208,11 @@ def test_a_trailer_is_no_header(app: FastAPI) -> None:
 
 def test_a_body_does_not_count_as_the_next_head(app: FastAPI) -> None:
     size = 2 * USUAL.head_bytes
-    post = f"POST /u/x HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode()
+    post = f"POST /u/x HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n"
     with serve(app) as url, connected(url) as connection:
-        connection.sendall(post + b"x" * size + b"GET /where HTTP/1.1\r\n")
+        connection.sendall(f"{post}Expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        connection.sendall(b"x" * size + b"GET /where HTTP/1.1\r\n")
         heard = b""
         while not heard.endswith(b" False"):
             piece = connection.recv(65536)
