@@ -25,7 +25,13 @@ from sender.inbound.reply_acts import (
     start,
     stop,
 )
-from sender.inbound.reply_scope import Recipients, readers_of, recipients_of, startable
+from sender.inbound.reply_scope import (
+    Elsewhere,
+    Recipients,
+    readers_of,
+    recipients_of,
+    startable,
+)
 from sender.providers.events import PersonsReply
 from sender.store.alert_book import raise_alert
 from sender.store.inbound import InboxMessage
@@ -34,6 +40,9 @@ from sender.vocabulary import Arrival, Channel, ReplyMeaning
 
 UNKNOWN_RECIPIENT = "replies.unknown_recipient"
 """The alert that somebody wrote to a number or mailbox that no controller has."""
+
+FROM_ELSEWHERE = "from-elsewhere"
+"""The rule by which messages are held to the address that the answered message had gone to."""
 
 _LONGEST_BODY = 20_000
 _LONGEST_TO = 100
@@ -105,7 +114,7 @@ def take_reply(
         delivery_id=recipients.delivery_id,
     )
     words_until = now + timedelta(days=context.settings.inbox_retention_days)
-    taker = _Taker(session, reply, read, act, kept, words_until)
+    taker = _Taker(session, reply, read, act, recipients.elsewhere, kept, words_until)
     answer = taker.take(answerable=arrived_by is Arrival.WEBHOOK)
     return ReplyTaken(answer, again=False, meaning=read.meaning)
 
@@ -118,6 +127,7 @@ class _Taker:
     reply: PersonsReply
     read: Recognised
     act: ReplyAct
+    elsewhere: Elsewhere | None
     kept: Kept
     words_until: datetime
 
@@ -125,10 +135,12 @@ class _Taker:
         """Act on it, keep it, and return the answer if there is one."""
         if self.read.meaning is ReplyMeaning.STOP:
             mark_opted_out(self.session, self.act)
-        lock_addresses(self.session, [self.act.address_id])
+        elsewhere = [self.elsewhere.address_id] if self.elsewhere else []
+        lock_addresses(self.session, [self.act.address_id, *elsewhere])
         reaches = answerable and self._answer_would_reach()
         events = self._act()
-        note_suppressed(self.session, self.kept, list(events.values()))
+        held = self._hold_elsewhere()
+        note_suppressed(self.session, self.kept, [*events.values(), *held])
         self._keep_words(events)
         if not self.act.certain:
             self._tell_of_unknown_recipient()
@@ -165,21 +177,46 @@ class _Taker:
         readers = self._read_by().controller_ids if doubtful else ()
         if self.act.certain:
             readers = self.act.controller_ids
-        self.session.add_all(
+        holds = events if doubtful else {}
+        for controller_id in readers:
+            self._keep(self.act.address_id, controller_id, holds.get(controller_id))
+        self.session.flush()
+
+    def _hold_elsewhere(self) -> list[int]:
+        """Hold messages to where the answered one had gone, until somebody has looked.
+
+        People read at one address what was sent to another, and answer from there. That somebody
+        passed the message on is as likely, so nobody is stopped by it.
+        """
+        other = self.elsewhere
+        if other is None or self.read.meaning not in {ReplyMeaning.STOP, ReplyMeaning.DOUBTFUL}:
+            return []
+        act = replace(
+            self.act,
+            address_id=other.address_id,
+            controller_ids=(other.controller_id,),
+            rule=FROM_ELSEWHERE,
+        )
+        event_ids = list(hold(self.session, act).values())
+        for event_id in event_ids:
+            self._keep(other.address_id, other.controller_id, event_id)
+        return event_ids
+
+    def _keep(self, address_id: int, controller_id: int, hold_event_id: int | None) -> None:
+        is_held = hold_event_id is not None
+        self.session.add(
             InboxMessage(
                 notification_id=self.kept.notification_id,
                 controller_id=controller_id,
-                address_id=self.act.address_id,
+                address_id=address_id,
                 channel=self.reply.channel,
                 received_at=self.act.now,
                 body=self.reply.body,
-                meaning=self.read.meaning,
-                hold_event_id=events[controller_id] if doubtful else None,
+                meaning=ReplyMeaning.DOUBTFUL if is_held else self.read.meaning,
+                hold_event_id=hold_event_id,
                 erase_after=self.words_until,
             )
-            for controller_id in readers
         )
-        self.session.flush()
 
     def _tell_of_unknown_recipient(self) -> None:
         texted = self.reply.channel is Channel.SMS

@@ -22,6 +22,18 @@ _HIGHEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where the message that a reply answers had gone: not to the address it was written from.
+
+    It may be another address of the same person, who reads it there or writes from here; or that of
+    somebody who passed the message on.
+    """
+
+    address_id: int
+    controller_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipients:
     """Whom a reply was written to.
 
@@ -30,11 +42,13 @@ class Recipients:
         certain: whether the recipient, or the message that it answers, names them. If not, they
             are those who send through the account that it came through.
         delivery_id: the message that it answers, if that went to this very address.
+        elsewhere: where it went, if to another.
     """
 
     controller_ids: tuple[int, ...]
     certain: bool
     delivery_id: int | None = None
+    elsewhere: Elsewhere | None = None
 
 
 def recipients_of(session: Session, reply: PersonsReply, address_id: int) -> Recipients:
@@ -45,13 +59,16 @@ def recipients_of(session: Session, reply: PersonsReply, address_id: int) -> Rec
         reply: what the person wrote.
         address_id: the person's address.
     """
-    delivery_id, of_delivery = _answered(session, reply, address_id)
+    answered = _answered(session, reply)
     of_mail = reply.channel is Channel.EMAIL
-    named = _of_mailboxes(session, reply.to) if of_mail else _of_numbers(session, reply.to)
-    if found := sorted({*of_delivery, *named}):
-        return Recipients(tuple(found), certain=True, delivery_id=delivery_id)
+    named = set(_of_mailboxes(session, reply.to) if of_mail else _of_numbers(session, reply.to))
+    if answered is not None and answered.address_id == address_id:
+        found = tuple(sorted({answered.controller_id, *named}))
+        return Recipients(found, certain=True, delivery_id=reply.delivery_id)
+    if named:
+        return Recipients(tuple(sorted(named)), certain=True, elsewhere=answered)
     likely = _of_services(session, reply.to) or controllers_of_accounts(session, reply.account_ids)
-    return Recipients(tuple(likely), certain=False)
+    return Recipients(tuple(likely), certain=False, elsewhere=answered)
 
 
 def startable(session: Session, reply: PersonsReply, controller_ids: Sequence[int]) -> list[int]:
@@ -79,19 +96,20 @@ def readers_of(session: Session, address_id: int) -> Sequence[int]:
     return found or session.scalars(select(Controller.id).order_by(Controller.id)).all()
 
 
-def _answered(
-    session: Session, reply: PersonsReply, address_id: int
-) -> tuple[int | None, Sequence[int]]:
-    """After a restored backup a delivery's number may be another's: its address has to fit."""
+def _answered(session: Session, reply: PersonsReply) -> Elsewhere | None:
+    """Return where the message went that is answered, if it is known.
+
+    After a restored backup its number may be another's: it is the reply's own if the address fits.
+    """
     if reply.delivery_id is None or not 0 < reply.delivery_id <= _HIGHEST_ID:
-        return None, ()
+        return None
     query = (
-        select(Run.controller_id)
+        select(Delivery.address_id, Run.controller_id)
         .join(Delivery, Delivery.run_id == Run.id)
-        .where(Delivery.id == reply.delivery_id, Delivery.address_id == address_id)
+        .where(Delivery.id == reply.delivery_id, Run.channel == reply.channel)
     )
-    found = session.scalars(query).all()
-    return (reply.delivery_id if found else None), found
+    found = session.execute(query).one_or_none()
+    return None if found is None else Elsewhere(found.address_id, found.controller_id)
 
 
 def _of_numbers(session: Session, to: Sequence[str]) -> Sequence[int]:

@@ -5,25 +5,50 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from sender.clock import SystemClock
+from sender.inbound.inbox import InboxEntry, Wanted, list_messages
+from sender.inbound.inbox_decisions import Decision, decide
 from sender.inbound.receive import receive
 from sender.providers.events import Notification, ProviderEvent
 from sender.store.controllers import ProviderAccount
+from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.store.journal import Journal, Owner
-from sender.vocabulary import Arrival, BlockCause, Channel, EventKind, ProviderName
-from tests.support.factory import HASHER, add_account, add_identity
+from sender.store.suppressions import Block
+from sender.vocabulary import (
+    Arrival,
+    BlockCause,
+    Channel,
+    DeliveryState,
+    EventKind,
+    ProviderName,
+    ReplyMeaning,
+)
+from tests.support.factory import (
+    HASHER,
+    add_account,
+    add_campaign,
+    add_contact,
+    add_delivery,
+    add_identity,
+    add_point,
+    add_run,
+)
 from tests.support.reply_desk import (
+    MINUTE,
     NUMBER_OF_A,
     NUMBER_OF_B,
     PERSON,
     SHARED,
     ReplyDesk,
+    mailed,
     open_desk,
 )
 
 SMS = Channel.SMS
+MAILBOX = "news@riverside.example.org"
 
 
 @pytest.fixture
@@ -76,6 +101,63 @@ def test_an_event_that_is_told_again_is_journaled_again(desk: ReplyDesk, tmp_pat
     path = keep_journal(desk.store, tmp_path / "opt-outs.journal")
     assert tell()
     assert journaled(path) == ["set"]
+
+
+class TestFromAnotherAddress:
+    """Bo reads at one address what was sent to another of his, and answers from there."""
+
+    @pytest.mark.parametrize("words", ["Please unsubscribe me", "not interested"])
+    def test_where_the_message_went_waits_for_a_person(self, desk: ReplyDesk, words: str) -> None:
+        sent_to = written_to(desk)
+        desk.mail(words, MAILBOX, delivery_id=sent_to.id)
+        assert held(desk, sent_to.address_id) == {(desk.a.id, "email", BlockCause.HOLD)}
+        [message] = [one for one in desk.inbox() if one.address_id == sent_to.address_id]
+        assert (message.meaning, message.body) == (ReplyMeaning.DOUBTFUL, words)
+        entries = opened_inbox(desk)
+        assert [one.rule for one in entries if one.id == message.id] == ["from-elsewhere"]
+
+    def test_what_the_person_decides_holds_there(self, desk: ReplyDesk) -> None:
+        sent_to = written_to(desk)
+        desk.mail("Please unsubscribe me", MAILBOX, delivery_id=sent_to.id)
+        ids = [one.id for one in opened_inbox(desk)]
+        now = desk.now + MINUTE
+        with desk.store.write() as session:
+            decide(session, desk.a.id, ids, Decision.STOP, operator="olive", now=now)
+        assert held(desk, sent_to.address_id) == desk.opted_out(desk.a, channel=Channel.EMAIL)
+
+    @pytest.mark.parametrize("words", ["Thank you, see you there", "START"])
+    def test_other_words_hold_nobody(self, desk: ReplyDesk, words: str) -> None:
+        sent_to = written_to(desk)
+        desk.mail(words, MAILBOX, delivery_id=sent_to.id)
+        assert desk.blocks() == set()
+
+    def test_a_repeat_is_journaled_with_all_it_caused(
+        self, desk: ReplyDesk, tmp_path: Path
+    ) -> None:
+        reply = mailed("unsubscribe", MAILBOX, delivery_id=written_to(desk).id)
+        desk.take(reply)
+        path = keep_journal(desk.store, tmp_path / "opt-outs.journal")
+        desk.take(reply)
+        assert journaled(path) == ["set", "set"]
+
+
+def written_to(desk: ReplyDesk) -> Delivery:
+    with desk.store.write() as session:
+        run = add_run(session, desk.a, add_campaign(session, desk.a.controller)[1])
+        contact = add_contact(session, desk.a.controller)
+        point = add_point(session, contact, "bo+news@example.net")
+        return add_delivery(session, run, point, state=DeliveryState.ACCEPTED)
+
+
+def held(desk: ReplyDesk, address_id: int) -> set[tuple[int, str, BlockCause]]:
+    with desk.store.read() as session:
+        rows = session.scalars(select(Block).where(Block.address_id == address_id)).all()
+    return {(row.controller_id, row.channel, row.cause) for row in rows}
+
+
+def opened_inbox(desk: ReplyDesk) -> list[InboxEntry]:
+    with desk.store.read() as session:
+        return list_messages(session, desk.a.id, Wanted())
 
 
 class TestAnotherAccount:
