@@ -35,6 +35,9 @@ def web(
     openapi: Annotated[
         bool, typer.Option("--openapi", help="Print the OpenAPI description, and end.")
     ] = False,
+    _json: Annotated[
+        bool, typer.Option("--json", help="Say what keeps it from starting as a JSON document.")
+    ] = False,
 ) -> None:
     """Serve opt-out pages and webhooks, until SIGTERM or Ctrl-C; log JSON lines on stderr."""
     from sender.web.server import Bind  # noqa: PLC0415  # uvicorn takes its time
