@@ -67,10 +67,8 @@ def main() -> None:
 
 
 def compare(databases: Sequence[str], people: int) -> None:
-    print(
-        "\n| database | while | opt-outs | per s | p50, ms | p99, ms | longest, ms | sent per s |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print("\n| database | while | opt-outs | p50, ms | p99, ms | longest, ms | sent per s |")
+    print("|---|---|---|---|---|---|---|")
     for database in databases:
         with empty_database(database) as url, tempfile.TemporaryDirectory() as folder:
             for row in latencies(database, url, Path(folder), people):
@@ -81,22 +79,29 @@ def latencies(database: str, url: str, folder: Path, people: int) -> Iterator[st
     clock = SystemClock()
     store, run_id = open_filled(url, clock, round(people / 0.7))
     ready(store, run_id)
-    sns = make_authority(folder, clock)
-    posts = iter(_opt_outs(store, run_id, sns))
-    with serving("real", url, folder) as served, _client(served) as connection:
-        quiet = [timed(next(posts), connection) for _ in range(WARM_UP + QUIET)]
+    posts = iter(_opt_outs(store, run_id, make_authority(folder, clock)))
+    with serving("real", url, folder) as served:
+        with _client(served) as connection:
+            quiet = [timed(next(posts), connection) for _ in range(WARM_UP + QUIET)]
         yield _row(database, "quiet", quiet[WARM_UP:], "")
         with fake_ses() as ses_url, _sending(url, folder, run_id, ses_url) as process:
             _wait_until_sending(store, run_id)
-            busy = []
-            while process.poll() is None:
-                busy.append(timed(next(posts), connection))
+            busy = _while_running(process, served, posts)
             assert process.stdout is not None
             told = json.loads(process.stdout.read())
-        busy.pop()  # the campaign ended meanwhile
-        assert len(busy) >= LEAST, f"{len(busy)} opt-outs; more --people are needed"
         yield _row(database, "sending", busy, f"{told['sent'] / told['seconds']:,.0f}")
     store.close()
+
+
+def _while_running(
+    process: "subprocess.Popen[str]", served: Served, posts: Iterator[OptOut]
+) -> list[float]:
+    busy = []
+    with _client(served) as connection:
+        while process.poll() is None:
+            busy.append(timed(next(posts), connection))
+    assert len(busy) > LEAST, f"{len(busy)} opt-outs; more --people are needed"
+    return busy[:-1]  # the campaign ended during the last
 
 
 def _opt_outs(store: Store, run_id: int, sns: SnsFake) -> list[OptOut]:
