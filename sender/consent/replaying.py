@@ -7,7 +7,7 @@ journal.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct
@@ -20,9 +20,9 @@ from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.journal_entries import Person, Refused, Suppressed
 from sender.store.portable import insert_missing
-from sender.store.suppressions import SuppressionEvent
+from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.ledger import BlockScope, Suppression, release, suppress
-from sender.vocabulary import EVERY_CHANNEL, BlockCause, SuppressionAct
+from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, SuppressionAct
 
 _SOURCE = "replay:"
 _SOURCE_LENGTH = 200
@@ -103,7 +103,7 @@ class Replaying:
         act = self._act(entry)
         if entry.act is SuppressionAct.RELEASE and entry.controller and not act.scope.controller_id:
             raise RefusedError(f"There is no controller {entry.controller}.")
-        if self._is_overtaken(act, entry.act):
+        if self._is_overtaken(act, entry):
             return False
         if entry.act is SuppressionAct.RELEASE:
             release(self.names.session, act, self.names.now)
@@ -165,23 +165,29 @@ class Replaying:
         if entry.cause is not BlockCause.OBJECTION or not total or entry.purpose is not None:
             return False
         undone_at = self.undone.get((entry.person.key_hash, entry.controller or ""))
-        return undone_at is None or undone_at <= entry.occurred_at
+        return undone_at is None or undone_at <= _told_at(entry)
 
-    def _is_overtaken(self, act: Suppression, direction: SuppressionAct) -> bool:
-        """Whether the ledger holds an act of the same scope and cause that is as new or newer."""
-        event, scope = SuppressionEvent, act.scope
-        newer: ColumnElement[bool] = event.occurred_at >= act.occurred_at
-        if direction is SuppressionAct.SET:  # a tie is a no
-            newer = and_(newer, or_(event.act == direction, event.occurred_at > act.occurred_at))
-        query = select(event.id).where(
-            event.address_id == scope.address_id,
-            event.controller_id.is_not_distinct_from(scope.controller_id),
-            event.channel == scope.channel,
-            event.purpose_id.is_not_distinct_from(scope.purpose_id),
-            event.cause == act.cause,
-            newer,
+    def _is_overtaken(self, act: Suppression, entry: Suppressed) -> bool:
+        """Whether a release is as old as something there, or a no is in force or was lifted since.
+
+        Only a release after it was recorded lifted a no: one told late holds, however old it is.
+        """
+        events = _same_scope(act)
+        if entry.act is SuppressionAct.RELEASE:
+            return self._is_any(events, SuppressionEvent.occurred_at >= act.occurred_at)
+        is_newer_no = and_(
+            SuppressionEvent.act == SuppressionAct.SET,
+            SuppressionEvent.occurred_at >= act.occurred_at,
+            _in_force(act),
         )
-        return self.names.session.scalar(query.limit(1)) is not None
+        lifted_since = and_(
+            SuppressionEvent.act == SuppressionAct.RELEASE,
+            SuppressionEvent.occurred_at > _told_at(entry),
+        )
+        return self._is_any(events, or_(is_newer_no, lifted_since))
+
+    def _is_any(self, events: Select[int], condition: ColumnElement[bool]) -> bool:
+        return self.names.session.scalar(events.where(condition).limit(1)) is not None
 
     def _has_newer_no(self, act: ConsentAct) -> bool:
         event = ConsentEvent
@@ -192,6 +198,34 @@ class Replaying:
             event.occurred_at >= act.occurred_at,
         )
         return any(kind.is_negative for kind in self.names.session.scalars(query))
+
+
+def _told_at(entry: Suppressed) -> datetime:
+    """Return when we learned of it; of what an earlier replay brought, at least when it was."""
+    return entry.occurred_at if entry.source.startswith(_SOURCE) else entry.recorded_at
+
+
+def _same_scope(act: Suppression) -> Select[int]:
+    event, scope = SuppressionEvent, act.scope
+    return select(event.id).where(
+        event.address_id == scope.address_id,
+        event.controller_id.is_not_distinct_from(scope.controller_id),
+        event.channel == scope.channel,
+        event.purpose_id.is_not_distinct_from(scope.purpose_id),
+        event.cause == act.cause,
+    )
+
+
+def _in_force(act: Suppression) -> ColumnElement[bool]:
+    return exists(
+        select(Block.event_id).where(
+            Block.address_id == act.scope.address_id,
+            Block.controller_id == (act.scope.controller_id or EVERY),
+            Block.channel == act.scope.channel,
+            Block.purpose_id == (act.scope.purpose_id or EVERY),
+            Block.cause == act.cause,
+        )
+    )
 
 
 def _as_opt_out(entry: Refused) -> Suppressed:
@@ -205,6 +239,7 @@ def _as_opt_out(entry: Refused) -> Suppressed:
         purpose=None,
         cause=BlockCause.OPT_OUT,
         occurred_at=entry.occurred_at,
+        recorded_at=entry.occurred_at,
         source=entry.source,
         by_person=True,
         delivery_id=None,

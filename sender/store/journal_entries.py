@@ -40,7 +40,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """One suppression event; None and `*` stand for all, as in the ledger."""
+    """One suppression event; None and `*` stand for all, as in the ledger.
+
+    `recorded_at` may be long after `occurred_at`: a letter, a late complaint, an old list.
+    """
 
     event_id: int
     row_hash: bytes
@@ -51,6 +54,7 @@ class Suppressed:
     purpose: str | None
     cause: BlockCause
     occurred_at: datetime
+    recorded_at: datetime
     source: str
     by_person: bool
     delivery_id: int | None
@@ -168,7 +172,8 @@ _SUPPRESSIONS: Any = (
     select(
         SuppressionEvent.id, SuppressionEvent.row_hash, SuppressionEvent.act,
         SuppressionEvent.channel, SuppressionEvent.cause, SuppressionEvent.occurred_at,
-        SuppressionEvent.source, SuppressionEvent.by_person, SuppressionEvent.delivery_id,
+        SuppressionEvent.recorded_at, SuppressionEvent.source, SuppressionEvent.by_person,
+        SuppressionEvent.delivery_id,
         Address.channel.label("kind"), Address.key_hash, Controller.slug.label("controller"),
         Purpose.slug.label("purpose"),
     )
@@ -210,6 +215,7 @@ def _suppressed(row: Any) -> dict[str, Any]:
         "purpose": row.purpose,
         "cause": row.cause.name,
         "at": row.occurred_at.isoformat(),
+        "recorded": row.recorded_at.isoformat(),
         "source": row.source,
         "by_person": row.by_person,
         "delivery": row.delivery_id,
@@ -266,6 +272,7 @@ def _read_suppressed(values: Mapping[str, Any]) -> Suppressed:
         purpose=values["purpose"],
         cause=BlockCause[values["cause"]],
         occurred_at=datetime.fromisoformat(values["at"]),
+        recorded_at=datetime.fromisoformat(values.get("recorded", values["at"])),
         source=values["source"],
         by_person=values["by_person"],
         delivery_id=values["delivery"],

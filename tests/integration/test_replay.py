@@ -18,7 +18,7 @@ from sender.store.journal_entries import Refused
 from sender.store.journal_marks import JournalMark
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.journal import require_up_to_date
-from sender.suppression.ledger import BlockScope, release
+from sender.suppression.ledger import BlockScope, release, suppress
 from sender.vocabulary import (
     EVERY_CHANNEL,
     BlockCause,
@@ -64,6 +64,24 @@ def test_a_restored_backup_is_behind_until_it_is_replayed(desk: Desk, backup: Ba
     with desk.store.read() as session:
         event = session.scalars(select(SuppressionEvent)).one()
         assert (event.source, event.operator) == ("replay:one-click", "olive")
+
+
+def test_a_no_that_was_told_late_holds_although_an_older_one_was_lifted_since(
+    desk: Desk, backup: Backup
+) -> None:
+    """A letter that lay about, a late complaint, an old system's list."""
+    written_at = desk.opt_out()
+    desk.opt_in()
+    backup.take()
+    with desk.store.write() as session:
+        letter = desk.act(address_id_of(session, "ann@example.org"), written_at, source="letter")
+        suppress(session, [letter], later())
+    expected = desk.blocks()
+    assert len(expected) == 1
+    backup.restore()
+    assert desk.replay().overtaken == 0
+    assert desk.blocks() == expected
+    assert desk.replay().lacking.noes == 0
 
 
 def test_it_is_behind_although_the_numbers_came_again(desk: Desk, backup: Backup) -> None:

@@ -1,6 +1,7 @@
 """Noes, releases, backups, restores and replays in any order: whoever said no is blocked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sender.vocabulary import (
 )
 from tests.support.backups import Backup, backup_of, journal_at
 from tests.support.factory import (
+    NOW,
     address_id_of,
 )
 from tests.support.journal_desk import Desk, later
@@ -42,9 +44,9 @@ Key = tuple[str, BlockCause, str]
 @st.composite
 def _acts(draw: st.DrawFn) -> tuple[str, Key | None]:
     what = draw(
-        st.sampled_from(["set", "set", "set", "release", "release", "backup", "restore", "replay"])
+        st.sampled_from(["set", "set", "late", "release", "release", "backup", "restore", "replay"])
     )
-    if what not in {"set", "release"}:
+    if what not in {"set", "late", "release"}:
         return what, None
     person, cause = draw(st.sampled_from(PEOPLE)), draw(st.sampled_from((*PERSONS, *OPERATORS)))
     return what, (person, cause, draw(st.sampled_from(["email", "*"])))
@@ -71,8 +73,8 @@ def test_whatever_was_acknowledged_and_not_taken_back_is_blocked_in_the_end(
     set_ever: set[Key] = set()
     for what, key in acts:
         if key is not None:
-            (expected.add if what == "set" else expected.discard)(key)
-            set_ever |= {key} if what == "set" else set()
+            (expected.discard if what == "release" else expected.add)(key)
+            set_ever |= set() if what == "release" else {key}
             _do(desk, what, key)
         elif what == "replay":
             desk.replay()
@@ -98,7 +100,9 @@ def _do(desk: Desk, what: str, key: Key) -> None:
         act = desk.act(
             address_id, at, scope=scope, cause=cause, by_person=by_person, personal=personal
         )
-        if what == "set":
+        if what == "late":  # told now, and older than all that was told before
+            suppress(session, [replace(act, occurred_at=NOW)], at)
+        elif what == "set":
             suppress(session, [act], at)
         else:
             release(session, act, at)
