@@ -50,7 +50,7 @@ class Limits:
     lock_time: timedelta = timedelta(seconds=8)
     statement_time: timedelta = timedelta(seconds=10)
     connect_time: timedelta = timedelta(seconds=5)
-    looks_per_minute: int = 60
+    looks_per_minute: int = 300
     refusals_per_minute: int = 20
     clients: int = 10_000
 

@@ -320,10 +320,16 @@ def test_automatic_answers_hold_and_stop_nobody(world: MailWorld) -> None:
     world.drop(
         reply("Stop by my colleague's desk. STOP", sender=ANN, Auto_Submitted="auto-replied")
     )
-    world.drop(reply("unsubscribe me", sender=BOB, Subject="Automatic reply: news"))
+    world.drop(reply("I am back on Monday.", sender=BOB, Subject="Automatic reply: news"))
     found = world.read()
-    assert (found.events, found.replies) == ({"unknown": 2}, {})
+    assert (found.events, found.replies) == ({"unknown": 1}, {"other": 1})
     assert world.causes(ANN) == world.causes(BOB) == set()
+
+
+def test_a_subject_that_looks_automatic_hides_no_stop(world: MailWorld) -> None:
+    world.drop(reply("unsubscribe me", sender=BOB, Subject="On holiday, and tired of these"))
+    assert world.read().replies == {"stop": 1}
+    assert world.causes(BOB) == {OPT_OUT}
 
 
 def test_words_that_no_database_holds_are_kept_as_far_as_they_can_be(world: MailWorld) -> None:

@@ -251,8 +251,6 @@ def test_the_same_mail_fetched_twice_has_the_same_name() -> None:
         {"Auto_Submitted": "auto-generated"},
         {"X_Autoreply": "yes"},
         {"Precedence": "bulk"},
-        {"Subject": "Automatic reply: Your local newsletter"},
-        {"Subject": "Out of office"},
     ],
 )
 def test_automatic_answers_are_nobodys_words(fields: dict[str, str]) -> None:

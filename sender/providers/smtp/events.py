@@ -50,11 +50,6 @@ and `auth-failure` (RFC 6591) complain of nothing and are UNKNOWN, as is what is
 
 _JMRP_RECIPIENT = "X-HmXmrOriginalRecipient"
 
-_AUTOMATIC_SUBJECT = re.compile(
-    r"(?:automatic reply|auto[- ]?(?:reply|response)|out of (?:the )?office|ateb awtomatig"
-    r"|on (?:annual leave|holiday|vacation))\b",
-    re.IGNORECASE,
-)
 _AUTOMATIC_FIELDS = (
     "X-Autoreply",
     "X-Autorespond",
@@ -181,7 +176,10 @@ def _is_from_machine(message: Message) -> bool:
 
 
 def _automatic(message: Message) -> str:
-    """Return what sort of machine wrote this; empty for a person (RFC 3834, section 5)."""
+    """Return what sort of machine wrote this; empty for a person (RFC 3834, section 5).
+
+    A subject alone tells nothing: people answer "On holiday, please take me off your list", too.
+    """
     if content_type(message) == "multipart/report":  # of another type: read receipts, statistics
         return "report"
     submitted = field_text(message, "Auto-Submitted").partition(";")[0].strip().lower()
@@ -189,7 +187,7 @@ def _automatic(message: Message) -> str:
         return "auto-reply"
     if field_text(message, "Precedence").lower() in _AUTOMATIC_PRECEDENCE:
         return "auto-reply"
-    return "auto-reply" if _AUTOMATIC_SUBJECT.match(field_text(message, "Subject")) else ""
+    return ""
 
 
 def _bounce(
