@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sender.store.audit import AuditEvent, AuditPayload, Chain
@@ -89,7 +89,7 @@ def append(session: Session, ledger: Ledger, rows: Sequence[NewRow], now: dateti
     session.execute(insert(table_of(ledger.rows)), prepared)
     _insert_payloads(session, ledger, rows, ids, salts)
     chain.head_hash, chain.head_seq = head, seq
-    session.execute(update(Chain).where(Chain.id == chain.id).values(head_hash=head, head_seq=seq))
+    session.flush()
     return ids
 
 
