@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from sender.store.engine import Store, open_store
+from tests.fakes.ses import SesFake
+from tests.fakes.twilio import TwilioFake
 
 
 @pytest.fixture
@@ -13,3 +15,18 @@ def store(database_url: str) -> Iterator[Store]:
     opened = open_store(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def ses() -> Iterator[SesFake]:
+    """Amazon SES at the other end, quick enough for any test."""
+    with SesFake() as running:
+        running.account.rate = 5_000.0
+        yield running
+
+
+@pytest.fixture
+def twilio() -> Iterator[TwilioFake]:
+    """Twilio at the other end."""
+    with TwilioFake() as running:
+        yield running

@@ -18,19 +18,6 @@ from tests.support.factory import NOW, add_notification, block
 
 
 @pytest.fixture
-def ses() -> Iterator[SesFake]:
-    with SesFake() as running:
-        running.account.rate = 5_000.0
-        yield running
-
-
-@pytest.fixture
-def twilio() -> Iterator[TwilioFake]:
-    with TwilioFake() as running:
-        yield running
-
-
-@pytest.fixture
 def office(
     store: Store, tmp_path: Path, ses: SesFake, twilio: TwilioFake, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Office]:

@@ -44,19 +44,6 @@ STRANGER = "stranger@example.org"
 
 
 @pytest.fixture
-def ses() -> Iterator[SesFake]:
-    with SesFake() as fake:
-        fake.account.rate = 5_000.0
-        yield fake
-
-
-@pytest.fixture
-def twilio() -> Iterator[TwilioFake]:
-    with TwilioFake() as fake:
-        yield fake
-
-
-@pytest.fixture
 def office(
     store: Store,
     tmp_path: Path,
