@@ -74,7 +74,9 @@ def new_message(door: Door) -> Message:
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    """Press a button that leads to the next page, and wait for that page to be whole."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
 
 
 def every_page(door: Door, page: Page) -> Iterator[str]:
@@ -176,7 +178,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def strike(page: Page, key: str) -> None:
-    """Strike a key that leads to the next page."""
+    """Strike a key that leads to the next page, and wait for that page to be whole."""
     with page.expect_navigation():
         page.keyboard.press(key)
 
