@@ -23,6 +23,16 @@ def plain_type(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return "sa.String(length=32)" if isinstance(item, Word) else False
 
 
+QUEUE_PREFIX = "procrastinate_"
+"""Of the job queue's own tables, which bring their own migrations."""
+
+
+def is_ours(item: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Leave the job queue's tables out of the comparison with our models."""
+    del item
+    return not (kind == "table" and (name or "").startswith(QUEUE_PREFIX))
+
+
 def migrate_on(connection: Connection) -> None:
     """Run the asked-for migrations on `connection`, whose transaction belongs to the caller."""
     context.configure(
@@ -30,6 +40,7 @@ def migrate_on(connection: Connection) -> None:
         target_metadata=metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
+        include_object=is_ours,
         render_item=plain_type,
         transaction_per_migration=False,
     )

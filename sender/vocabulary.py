@@ -130,6 +130,8 @@ class Reason(StrEnum):
     RENDERED_CHECK = "rendered_check"
     TOO_MANY_SEGMENTS = "too_many_segments"
     EXPIRED = "expired"
+    OUTSIDE_WINDOW = "outside_window"
+    FREQUENCY_CAP = "frequency_cap"
     CANCELLED = "cancelled"
     ALREADY_SENT = "already_sent"
     ERASED = "erased"
@@ -226,6 +228,34 @@ class CampaignKind(StrEnum):
     MARKETING = "marketing"
     RESEARCH = "research"
     SERVICE = "service"
+
+
+class Priority(StrEnum):
+    """Whether a run waits its turn at its provider account, or goes first."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+
+
+class ScheduleState(StrEnum):
+    """The life of a schedule."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    HELD = "held"
+    """Something changed since the text was approved; nothing goes out until a person has looked."""
+    ENDED = "ended"
+    """It has no further occurrence."""
+    REMOVED = "removed"
+
+
+class OccurrenceState(StrEnum):
+    """What became of one occurrence of a schedule."""
+
+    OPENING = "opening"
+    """Its run is being prepared."""
+    LAUNCHED = "launched"
+    SKIPPED = "skipped"
 
 
 class ProviderName(StrEnum):

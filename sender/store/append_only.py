@@ -27,6 +27,7 @@ APPEND_ONLY = (
     "delivery_reliance",
     "hash_key",
     "objection_pass_on",
+    "sending_policy",
 )
 """Tables whose rows are written once."""
 
@@ -43,6 +44,8 @@ NEVER_DELETED = (
     "purpose",
     "run",
     "run_body",
+    "schedule",
+    "schedule_occurrence",
     "sender_identity",
 )
 """Tables whose rows may change but stay."""

@@ -20,11 +20,14 @@ from sender.vocabulary import (
     ControllerKind,
     DeliveryState,
     EventKind,
+    OccurrenceState,
     OptOutStyle,
+    Priority,
     ProviderName,
     Reason,
     ReplyMeaning,
     RunState,
+    ScheduleState,
     SuppressionAct,
 )
 
@@ -112,11 +115,14 @@ _WORDS: tuple[type[StrEnum], ...] = (
     ControllerKind,
     DeliveryState,
     EventKind,
+    OccurrenceState,
     OptOutStyle,
+    Priority,
     ProviderName,
     Reason,
     ReplyMeaning,
     RunState,
+    ScheduleState,
     SuppressionAct,
 )
 

@@ -1,20 +1,23 @@
 """Campaigns, the exact text of each version, runs, and recipients pulled from elsewhere."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    Date,
     ForeignKey,
+    Index,
     LargeBinary,
     PrimaryKeyConstraint,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sender.store.base import Base
-from sender.vocabulary import Channel, Reason, RunState
+from sender.vocabulary import CampaignKind, Channel, Priority, Reason, RunState
 
 
 class Campaign(Base):
@@ -64,12 +67,27 @@ class Run(Base):
     sender_identity_id: Mapped[int] = mapped_column(ForeignKey("sender_identity.id"))
     purpose_id: Mapped[int] = mapped_column(ForeignKey("purpose.id"))
     channel: Mapped[Channel]
+    kind: Mapped[CampaignKind | None]
+    """None in runs of before this was kept: they count as marketing."""
     fresh_within_months: Mapped[int | None]
     expires_at: Mapped[datetime | None]
+    window_opens: Mapped[int | None]
+    """Minutes after midnight on the recipient's clock; None: at any time."""
+    window_closes: Mapped[int | None]
+    """The minute from which nothing goes out, up to 1440."""
+    priority: Mapped[Priority | None]
+    weight: Mapped[int | None]
+    """Its share of the account's rate beside other runs' weights; None: 1."""
+    audience_day: Mapped[date | None] = mapped_column(Date)
+    """The day that each person's own date must be, where a schedule goes by an attribute."""
     planned_through: Mapped[int]
-    """The last address id that planning has seen; it only rises."""
+    """The last address id that a part was made for; it only rises."""
     plan_ends_at: Mapped[int | None]
     """The last address id there was when planning began; later ones do not join this run."""
+    most_recipients: Mapped[int | None]
+    """A part that would bring more people into the run is not planned."""
+    recipients_planned: Mapped[int | None]
+    """How many people planning has let in so far."""
     exclude_sent: Mapped[bool] = mapped_column(Boolean)
     """Whether people who were sent an earlier run of this campaign are left out."""
     link_salt: Mapped[bytes | None] = mapped_column(LargeBinary(16))
@@ -109,6 +127,55 @@ class StagedRecipient(Base):
     erase_after: Mapped[datetime]
 
 
+class RunPart(Base):
+    """A range of a run's address ids: planned in one transaction, sent by one dispatcher at a time.
+
+    Parts share the work out; they decide nothing. Who was written to, the deliveries alone say: a
+    part that is worked through twice finds nobody pending the second time.
+    """
+
+    __tablename__ = "run_part"
+    __table_args__ = (
+        UniqueConstraint("run_id", "above"),
+        Index(
+            "ix_run_part_open",
+            "run_id",
+            "above",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    above: Mapped[int]
+    """Its address ids are greater than this, and"""
+    through: Mapped[int]
+    """up to and including this."""
+    planned_at: Mapped[datetime | None]
+    dispatcher_id: Mapped[int | None] = mapped_column(ForeignKey("dispatcher.id"), index=True)
+    """Who sends it now."""
+    ready_at: Mapped[datetime | None]
+    """Nobody in it may be written to before this."""
+    done_at: Mapped[datetime | None]
+
+
+class Worker(Base):
+    """A process that carries on whatever runs there are, and its last sign of life."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    process_id: Mapped[int]
+    slots: Mapped[int]
+    """How many runs it dispatches at the same time."""
+    version: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[datetime]
+    heartbeat_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
 class Dispatcher(Base):
     """One process that dispatches a run; its silence tells that its calls are unaccounted for."""
 
@@ -116,11 +183,15 @@ class Dispatcher(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
+    worker_id: Mapped[int | None]
+    """The worker that it belongs to, if it is no launcher's own."""
     host: Mapped[str] = mapped_column(String(255))
     process_id: Mapped[int]
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    accepted: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    """Messages that it saw accepted, as of its last sign of life."""
 
 
 class RateLimit(Base):
@@ -130,6 +201,39 @@ class RateLimit(Base):
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     arrival_at_seconds: Mapped[float]
+    slowed_to: Mapped[float | None]
+    """The part of the rate, up to 1, that was left when the provider last throttled,"""
+    slowed_at_seconds: Mapped[float | None]
+    """and when that was; it recovers with time."""
+
+
+class RateClaim(Base):
+    """One run that wants a rate, beside the others that want it."""
+
+    __tablename__ = "rate_claim"
+    __table_args__ = (PrimaryKeyConstraint("name", "run_id"),)
+
+    name: Mapped[str] = mapped_column(String(100))
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    weight: Mapped[int]
+    urgent: Mapped[bool]
+    wanted_at_seconds: Mapped[float]
+    """When it last asked; one that has not for a while no longer counts."""
+    arrival_at_seconds: Mapped[float]
+    """When its next message is due by its share alone."""
+
+
+class AccountQuota(Base):
+    """What a provider account's daily quota leaves, shared by all processes."""
+
+    __tablename__ = "account_quota"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("provider_account.id"), primary_key=True)
+    allowed: Mapped[int | None]
+    """Messages a day; None: unknown."""
+    remaining: Mapped[int | None]
+    """Messages left; None: unlimited. Reservations take from it until it is counted anew."""
+    counted_at: Mapped[datetime]
 
 
 class SourceRefusal(Base):

@@ -90,6 +90,26 @@ class FreshnessPolicy(Base):
     operator: Mapped[str] = mapped_column(String(200))
 
 
+class SendingPolicy(Base):
+    """When, how often and how far a controller's runs may go. Append-only; the latest row rules.
+
+    Every member is None where the controller says nothing and the default holds.
+    """
+
+    __tablename__ = "sending_policy"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"), index=True)
+    window: Mapped[dict[str, Any] | None]
+    """`{"opens": minute, "closes": minute}`."""
+    frequency_caps: Mapped[dict[str, Any] | None]
+    """`{"caps": [{"messages", "days", "across_channels"}]}`."""
+    brake: Mapped[dict[str, Any] | None]
+    """Thresholds that pause a run, by name."""
+    recorded_at: Mapped[datetime]
+    operator: Mapped[str] = mapped_column(String(200))
+
+
 class ProviderAccount(Base):
     """One SES, Twilio, SMTP or outbox account. Credentials stand here by environment name only."""
 

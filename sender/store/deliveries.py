@@ -44,6 +44,15 @@ class Delivery(Base):
             sqlite_where=text("state IN ('dispatching', 'unknown')"),
             postgresql_where=text("state IN ('dispatching', 'unknown')"),
         ),
+        *[
+            Index(
+                f"ix_delivery_{what}",
+                "run_id",
+                sqlite_where=text(f"{what}_at IS NOT NULL"),
+                postgresql_where=text(f"{what}_at IS NOT NULL"),
+            )
+            for what in ("bounced", "complained", "opted_out")
+        ],
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -140,3 +140,7 @@ class Alert(Base):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
+    notified_at: Mapped[datetime | None]
+    """When the operators were last told of it."""
+    notified_times: Mapped[int | None]
+    """How often it had been raised by then."""

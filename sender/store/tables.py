@@ -10,6 +10,7 @@ from sender.store import (
     deliveries,
     inbound,
     journal_marks,
+    schedules,
     suppressions,
 )
 from sender.store.base import Base
@@ -27,5 +28,6 @@ __all__ = [
     "inbound",
     "journal_marks",
     "metadata",
+    "schedules",
     "suppressions",
 ]

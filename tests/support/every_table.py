@@ -6,6 +6,7 @@ from sender.store import audit_trail
 from sender.store.campaigns import Run
 from sender.store.deliveries import DeliveryReliance
 from sender.store.keys import register_key
+from sender.vocabulary import ScheduleState
 from tests.support.factory import (
     HASHER,
     NOW,
@@ -21,7 +22,9 @@ from tests.support.factory import (
     add_freshness,
     add_pass_on,
     add_point,
+    add_policy,
     add_run,
+    add_schedule,
     block,
     establish,
     record_consent,
@@ -36,10 +39,13 @@ def fill(session: Session) -> Run:
         add_freeze(session, body.controller, NOW)
         add_freshness(session, body.controller, warn_months=6, hold_months=12)
         add_declaration(session, body.controller)
+        add_policy(session, body.controller)
         add_batch(session, body.controller)
     campaign, version = add_campaign(session, party.controller)
     run = add_run(session, party, version)
     add_run(session, party, version)
+    for state in (ScheduleState.REMOVED, ScheduleState.ACTIVE):
+        add_schedule(session, version, run, state=state)
     add_body(session, run, candidate)
     for _ in range(2):
         point = add_point(session, add_contact(session, party.controller))

@@ -31,10 +31,12 @@ from sender.store.controllers import (
     OptOutDeclaration,
     ProviderAccount,
     SenderIdentity,
+    SendingPolicy,
 )
 from sender.store.deliveries import Delivery
 from sender.store.inbound import InboundEvent, InboundNotification, ObjectionPassOn
 from sender.store.keys import AddressHasher
+from sender.store.schedules import Schedule, ScheduleOccurrence
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
     EVERY_CHANNEL,
@@ -47,10 +49,12 @@ from sender.vocabulary import (
     ControllerKind,
     DeliveryState,
     EventKind,
+    OccurrenceState,
     OptOutStyle,
     ProviderName,
     Reason,
     RunState,
+    ScheduleState,
 )
 
 NOW = datetime(2026, 5, 7, 9, tzinfo=UTC)
@@ -446,6 +450,46 @@ def add_run(
         **{**columns, **changed},
     )
     return _add(session, row)
+
+
+def add_policy(session: Session, controller: Controller, **members: Any) -> SendingPolicy:
+    """Add what a controller says on when and how often its runs may go."""
+    row = SendingPolicy(controller_id=controller.id, recorded_at=NOW, operator=OPERATOR, **members)
+    return _add(session, row)
+
+
+def add_schedule(
+    session: Session, version: CampaignVersion, run: Run | None = None, **changed: Any
+) -> Schedule:
+    """Add a schedule of the campaign version, and an occurrence that was launched as `run`."""
+    campaign = session.get_one(Campaign, version.campaign_id)
+    columns: dict[str, Any] = {
+        "file_path": "/srv/campaigns/weekly.toml",
+        "state": ScheduleState.ACTIVE,
+        "late_by_seconds": 3600,
+        "considered_through": NOW,
+        "operator": OPERATOR,
+        "created_at": NOW,
+        "changed_at": NOW,
+    }
+    schedule = Schedule(
+        controller_id=campaign.controller_id,
+        campaign_id=campaign.id,
+        version_id=version.id,
+        content_hash=version.content_hash,
+        **{**columns, **changed},
+    )
+    _add(session, schedule)
+    if run is not None:
+        occurrence = ScheduleOccurrence(
+            schedule_id=schedule.id,
+            due_at=NOW,
+            state=OccurrenceState.LAUNCHED,
+            run_id=run.id,
+            decided_at=NOW,
+        )
+        _add(session, occurrence)
+    return schedule
 
 
 def add_body(session: Session, run: Run, organisation: Organisation) -> RunBody:
