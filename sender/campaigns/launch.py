@@ -201,14 +201,25 @@ def prepare_launch(
     def find(session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
         return find_or_open(session, context, campaign, new_run=new_run)
 
-    return _prepare(context, definition, find)
+    return prepare(context, definition, find)
 
 
-def _prepare(
+def prepare(
     context: Context,
     definition: CampaignDefinition,
     find: Callable[[Session, ResolvedCampaign], tuple[int, bool]],
 ) -> Launch:
+    """Prepare the launch of the run that `find` returns.
+
+    Args:
+        context: the installation.
+        definition: what is sent.
+        find: opens the run, or finds it, in a writing session; returns its id and whether it was
+            open before.
+
+    Raises:
+        Everything that `prepare_launch` raises.
+    """
     now = context.clock.now()
     links = opt_out_links(context.settings)
     require_up_to_date(context.store, now)
@@ -298,7 +309,7 @@ def prepare_resume(context: Context, run_id: int) -> Launch:
     def find(session: Session, _campaign: ResolvedCampaign) -> tuple[int, bool]:
         return carry_on(session, run_id, version_id), True
 
-    return _prepare(context, definition, find)
+    return prepare(context, definition, find)
 
 
 def _end_if_expired(context: Context, run_id: int) -> None:
