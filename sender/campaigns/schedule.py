@@ -1,7 +1,7 @@
-"""When a campaign goes out: `[window]` and `[schedule]`, parsed and checked, not yet acted on."""
+"""When a campaign goes out: `[schedule]`, parsed and checked."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,26 +9,31 @@ from cronsim import CronSim, CronSimError
 
 from sender.campaigns.sections import Section
 from sender.contacts.filter import nearest
+from sender.contacts.filter_language import ATTRIBUTE_NAME
+from sender.toml.source import TomlSource
 
 _CRON_FIELDS: Final = 5
 _LONGEST_LEAD_DAYS: Final = 366
 _WAYS: Final = ("at", "cron", "days_before")
 _REPEATING: Final = ("start", "end", "blackout", "time_zone")
-_SCHEDULE_KEYS: Final = (*_WAYS, "attribute", "date", "time", *_REPEATING)
+_LIMITS: Final = ("late_by_minutes", "audience_change_percent")
+_SCHEDULE_KEYS: Final = (*_WAYS, "attribute", "date", "time", *_REPEATING, *_LIMITS)
+_LATEST_MINUTES: Final = 24 * 60
+_WIDEST_CHANGE_PERCENT: Final = 10_000
 _BLANK_YEAR: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - cron fields are checked without a zone
 
 
 @dataclass(frozen=True, slots=True)
-class SendingWindow:
-    """The hours in which messages may go out, on the clock of whoever the scheduler says.
+class Tolerance:
+    """How far an occurrence may be off before it is skipped or held.
 
     Attributes:
-        opens: the first moment of the day.
-        closes: the moment from which nothing goes out; later than `opens`.
+        late_by: an occurrence later than this is skipped.
+        audience_change_percent: an audience further off the last occurrence's holds the schedule.
     """
 
-    opens: time
-    closes: time
+    late_by: timedelta = timedelta(hours=1)
+    audience_change_percent: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Once:
     """One run, at an aware moment in UTC."""
 
     at: datetime
+    tolerance: Tolerance = Tolerance()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Recurring:
 
     cron: str
     bounds: Bounds
+    tolerance: Tolerance = Tolerance()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +78,18 @@ class Relative:
         days_before: 0 to 366.
         attribute: the contact attribute that holds each person's date; or
         date: the one date.
-        time: when on that day; None: when the sending window opens.
+        time: when on that day; where the file does not say, when its window opens.
     """
 
     days_before: int
     attribute: str | None
     date: date | None
-    time: time | None
+    time: time
     bounds: Bounds
+    tolerance: Tolerance = Tolerance()
 
 
 Schedule = Once | Recurring | Relative
-
-
-def parse_window(campaign: Section) -> SendingWindow | None:
-    """Read `[window]`."""
-    section = campaign.section("window", ("from", "to"))
-    if section is None:
-        return None
-    section.require("from", "to")
-    opens, closes = section.clock_time("from"), section.clock_time("to")
-    if opens is None or closes is None:
-        return None
-    if opens >= closes:
-        section.refuse("to", "must be later than `from`.", "A window does not cross midnight.")
-    return SendingWindow(opens, closes)
 
 
 def parse_schedule(campaign: Section) -> Schedule | None:
@@ -111,18 +105,18 @@ def parse_schedule(campaign: Section) -> Schedule | None:
         return _once(section)
     if ways[0] == "cron":
         return _recurring(section)
-    return _relative(section, has_window=campaign.has("window"))
+    return _relative(section, campaign)
 
 
 def _once(section: Section) -> Once | None:
-    _refuse_besides(section, "at", allowed=("at",))
-    moment = section.moment("at")
-    return None if moment is None else Once(moment)
+    _refuse_besides(section, "at", allowed=("at", *_LIMITS))
+    moment, tolerance = section.moment("at"), _tolerance(section)
+    return None if moment is None else Once(moment, tolerance)
 
 
 def _recurring(section: Section) -> Recurring | None:
-    _refuse_besides(section, "cron", allowed=("cron", *_REPEATING))
-    cron, bounds = section.text("cron"), _bounds(section)
+    _refuse_besides(section, "cron", allowed=("cron", *_REPEATING, *_LIMITS))
+    cron, bounds, tolerance = section.text("cron"), _bounds(section), _tolerance(section)
     if cron is None or bounds is None:
         return None
     flaw = _flaw_of_cron(cron)
@@ -130,7 +124,7 @@ def _recurring(section: Section) -> Recurring | None:
         section.refuse(
             "cron", flaw, 'Five fields: minute hour day month weekday, such as "0 9 * * 1".'
         )
-    return Recurring(cron, bounds)
+    return Recurring(cron, bounds, tolerance)
 
 
 def _flaw_of_cron(cron: str) -> str:
@@ -145,25 +139,57 @@ def _flaw_of_cron(cron: str) -> str:
     return ""
 
 
-def _relative(section: Section, *, has_window: bool) -> Relative | None:
-    _refuse_besides(
-        section, "days_before", ("days_before", "attribute", "date", "time", *_REPEATING)
-    )
+def _relative(section: Section, campaign: Section) -> Relative | None:
+    ways = ("days_before", "attribute", "date", "time", *_REPEATING, *_LIMITS)
+    _refuse_besides(section, "days_before", ways)
     if section.has("attribute") == section.has("date"):
         section.refuse(
             "days_before",
             "needs either `attribute` or `date` beside it.",
             "`date` is one day for all, `attribute` each person's own.",
         )
-    if not section.has("time") and not has_window:
+    if not section.has("time") and not campaign.has("window"):
         section.refuse("days_before", "says no time of day.", 'Add time = "09:00" or a [window].')
     days = section.whole_number("days_before", 0, _LONGEST_LEAD_DAYS)
-    bounds = _bounds(section)
-    attribute, day = section.text("attribute"), section.day("date")
-    at = section.clock_time("time")
-    if days is None or bounds is None:
+    bounds, tolerance = _bounds(section), _tolerance(section)
+    attribute, day = _attribute(section, campaign), section.day("date")
+    at = section.clock_time("time") or _opening(campaign)
+    if days is None or bounds is None or at is None:
         return None
-    return Relative(days, attribute, day, at, bounds)
+    return Relative(days, attribute, day, at, bounds, tolerance)
+
+
+def _attribute(section: Section, campaign: Section) -> str | None:
+    name = section.text("attribute")
+    if name is not None and not ATTRIBUTE_NAME.fullmatch(name):
+        section.refuse("attribute", f"{name!r} cannot be the name of an attribute.")
+    audience = campaign.table.get("audience")
+    if name is not None and isinstance(audience, dict) and "source" in audience:
+        section.refuse(
+            "attribute",
+            "cannot stand beside [audience.source]: it is an attribute of our contacts.",
+            "Use `cron`, and put the days into the WHERE of the source's query.",
+        )
+    return name
+
+
+def _opening(campaign: Section) -> time | None:
+    """Return when the file's window opens; what is wrong with that, `[window]` itself reports."""
+    window = campaign.table.get("window")
+    if not isinstance(window, dict):
+        return None
+    unheard = TomlSource("", campaign.source.path)
+    return Section(unheard, window, (), tuple(window)).clock_time("from")
+
+
+def _tolerance(section: Section) -> Tolerance:
+    usual = Tolerance()
+    minutes = section.whole_number("late_by_minutes", 1, _LATEST_MINUTES)
+    percent = section.whole_number("audience_change_percent", 1, _WIDEST_CHANGE_PERCENT)
+    return Tolerance(
+        usual.late_by if minutes is None else timedelta(minutes=minutes),
+        usual.audience_change_percent if percent is None else percent,
+    )
 
 
 def _refuse_besides(section: Section, way: str, allowed: tuple[str, ...]) -> None:

@@ -1,12 +1,12 @@
 """`[schedule]`: once, by cron, or some days before a date."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from sender.campaigns.definition import parse_campaign
-from sender.campaigns.schedule import Bounds, Once, Recurring, Relative, Schedule
+from sender.campaigns.schedule import Bounds, Once, Recurring, Relative, Schedule, Tolerance
 from sender.toml.source import FileErrors
 
 SMS = """\
@@ -43,7 +43,15 @@ def _schedule(text: str) -> Schedule | None:
         ),
         (
             'days_before = 0\nattribute = "renewal"\n' + ZONE + WINDOW,
-            Relative(0, "renewal", None, None, LONDON),
+            Relative(0, "renewal", None, time(9), LONDON),
+        ),
+        (
+            "at = 2026-05-07T08:00:00Z\nlate_by_minutes = 90\n",
+            Once(datetime(2026, 5, 7, 8, tzinfo=UTC), Tolerance(timedelta(minutes=90), 50)),
+        ),
+        (
+            'cron = "0 9 * * *"\naudience_change_percent = 200\n' + ZONE,
+            Recurring("0 9 * * *", LONDON, Tolerance(timedelta(hours=1), 200)),
         ),
     ],
 )
@@ -90,6 +98,28 @@ def test_schedules(text: str, schedule: Schedule) -> None:
             "schedule.days_before",
             "0 to 366",
         ),
+        ("at = 2026-05-07T08:00:00Z\nlate_by_minutes = 0\n", 9, "schedule.late_by_minutes", "1 to"),
+        (
+            "at = 2026-05-07T08:00:00Z\naudience_change_percent = 0\n",
+            9,
+            "schedule.audience_change_percent",
+            "1 to",
+        ),
+        (
+            'days_before = 1\nattribute = "a\\"b"\n' + ZONE + WINDOW,
+            9,
+            "schedule.attribute",
+            "cannot be the name",
+        ),
+        (
+            'days_before = 1\nattribute = "renewal"\n'
+            + ZONE
+            + WINDOW
+            + '[audience.source]\nurl_env = "CRM"\nquery = "q.sql"\naddress = "tel"\n',
+            9,
+            "schedule.attribute",
+            "cannot stand beside [audience.source]",
+        ),
     ],
 )
 def test_what_cannot_be_meant(text: str, line: int, key: str, words: str) -> None:
@@ -98,3 +128,11 @@ def test_what_cannot_be_meant(text: str, line: int, key: str, words: str) -> Non
     errors = [error for error in caught.value.errors if error.key == key]
     assert [error.line for error in errors] == [line]
     assert words in errors[0].problem
+
+
+def test_a_wrong_window_is_told_once() -> None:
+    with pytest.raises(FileErrors) as caught:
+        _schedule(
+            "days_before = 1\ndate = 2026-05-07\n" + ZONE + '[window]\nfrom = "9"\nto = "20:00"\n'
+        )
+    assert [error.key for error in caught.value.errors] == ["window.from"]
