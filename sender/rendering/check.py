@@ -15,7 +15,7 @@ from sender.rendering.tree import Element
 from sender.rendering.values import HOLE
 from sender.rendering.visibility import Run, text_runs
 from sender.rendering.wording import (
-    BRACES,
+    has_braces,
     is_counterfeit_link,
     is_counterfeit_paragraph,
     names_way_out,
@@ -266,5 +266,5 @@ def refuse_plain(text: str, opt_out: str) -> None:
 
 def refuse_braces(text: str) -> None:
     """Raise MessageRefused when braces of a template are left in the text."""
-    if BRACES.search(text):
+    if has_braces(text):
         raise broken(Rule.BRACES, "Braces of a template are left in the message.")

@@ -106,11 +106,14 @@ class EmailRenderer:
             MessageRefused: the identity or a header cannot be written into a header.
         """
         self._source, self._profile, self._identity = text, profile, identity
+        self._sender = (identity.from_address, identity.from_name, identity.reply_to)
         self._fixed_headers = _fixed_headers(identity, list_id, feedback_id)
+        self._fixed_parts = tuple(part for header in self._fixed_headers for part in header)
         self._run = run_variables(profile, text, sender_name=identity.from_name)
         self._templates = compile_email(text, self._run)
         self._certify_html = lru_cache(MOST_SKELETONS)(self._judge_html)
         self._certify_text = lru_cache(MOST_SKELETONS)(self._judge_text)
+        self._cut_subject = lru_cache(MOST_SKELETONS)(_cut_subject)
 
     def render(self, recipient: Recipient) -> RenderedEmail:
         """Return the checked message.
@@ -145,7 +148,7 @@ class EmailRenderer:
             recipient.third_party_source
         )  # fmt: skip
         html, text = self._parts(templates, variables, recipient.opt_out_url, source)
-        subject = _subject_line(templates.subject, variables)
+        subject = self._subject_line(templates.subject, variables)
         return self._message(recipient, subject, html, text)
 
     def check_fully(self, html: str, text: str, recipient: Recipient) -> None:
@@ -217,27 +220,29 @@ class EmailRenderer:
             has_brace=has_brace(markup.tree),
         )
 
+    def _subject_line(self, template: CompiledTemplate, variables: Variables) -> str:
+        skeleton, values = template.render(variables)
+        subject = one_line(self._cut_subject(skeleton).fill(values, "", ""))
+        if not subject:
+            raise broken(Rule.SUBJECT_EMPTY, "The subject is empty.")
+        refuse_braces(subject)
+        if len(subject) > LONGEST_SUBJECT:
+            raise broken(Rule.HEADER, f"The subject has over {LONGEST_SUBJECT} characters.")
+        return subject
+
     def _message(self, to: Recipient, subject: str, html: str, text: str) -> RenderedEmail:
-        identity = self._identity
-        headers = (("List-Unsubscribe", f"<{to.opt_out_url}>"), *self._fixed_headers)
-        sender = (identity.from_address, identity.from_name, identity.reply_to)
-        flat = (part for header in headers for part in header)
+        sender, unsubscribe = self._sender, ("List-Unsubscribe", f"<{to.opt_out_url}>")
+        parts = (
+            "email", to.address, *sender, subject, html, text, *unsubscribe, *self._fixed_parts,
+        )  # fmt: skip
         return RenderedEmail(
-            to.address, *sender, subject, html, text, headers, to.opt_out_url,
-            hash_parts(("email", to.address, *sender, subject, html, text, *flat)),
-            _size_warning(html),
+            to.address, *sender, subject, html, text, (unsubscribe, *self._fixed_headers),
+            to.opt_out_url, hash_parts(parts), _size_warning(html),
         )  # fmt: skip
 
 
-def _subject_line(template: CompiledTemplate, variables: Variables) -> str:
-    skeleton, values = template.render(variables)
-    subject = one_line(cut_plain("".join(skeleton)).fill(values, "", ""))
-    if not subject:
-        raise broken(Rule.SUBJECT_EMPTY, "The subject is empty.")
-    refuse_braces(subject)
-    if len(subject) > LONGEST_SUBJECT:
-        raise broken(Rule.HEADER, f"The subject has over {LONGEST_SUBJECT} characters.")
-    return subject
+def _cut_subject(skeleton: Skeleton) -> Pieces:
+    return cut_plain("".join(skeleton))
 
 
 def _open(link: Link) -> _OpenLink:

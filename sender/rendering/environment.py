@@ -1,6 +1,7 @@
 """The locked-down Jinja environment of campaign templates, and one compiled template."""
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ LONGEST_OUTPUT = 1_000_000
 """Characters of one part. SES takes 40 MB, but Gmail cuts HTML at 102 KB."""
 LONGEST_LOOP = 200
 LONGEST_TEMPLATE = 500_000
+_CHUNKS_AT_ONCE = 1_000
 _HOLES = "_holes"
 _HOLE_CHARACTERS = [chr(TEXT_HOLES + index) for index in range(MOST_VALUES)]
 
@@ -62,7 +64,7 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
             auto_reload=False,
             cache_size=8,
         )
-        self.globals = {"range": _bounded_range}
+        self.globals = {}
         self.filters = {name: self.filters[name] for name in grammar.FILTERS}
         self.filters["bounded"] = _bounded
         self.tests = {name: self.tests[name] for name in grammar.TESTS}
@@ -149,6 +151,9 @@ def _bounded_range(*bounds: int) -> range:
     return numbers
 
 
+_GLOBALS: Variables = {"range": _bounded_range}
+
+
 class CompiledTemplate:
     """One template that renders to a skeleton and the values that belong into its holes."""
 
@@ -173,7 +178,7 @@ class CompiledTemplate:
             MessageRefused: reason RENDERING; names template and line, never a value.
         """
         values: list[str] = []
-        context = self._template.new_context({**variables, _HOLES: values})
+        context = self._template.new_context({**_GLOBALS, **variables, _HOLES: values}, shared=True)
         try:
             return _collect(self._template, context), values
         except jinja2.UndefinedError as error:
@@ -201,11 +206,12 @@ class CompiledTemplate:
 def _collect(template: jinja2.Template, context: Context) -> Skeleton:
     chunks: list[str] = []
     length = 0
-    for chunk in template.root_render_func(context):
-        chunks.append(chunk)
-        length += len(chunk)
+    stream = template.root_render_func(context)
+    while some := tuple(islice(stream, _CHUNKS_AT_ONCE)):
+        length += sum(map(len, some))
         if length > LONGEST_OUTPUT:
             raise unrendered(Rule.OUTPUT_TOO_LONG, "A part has more than 1,000,000 characters.")
+        chunks += some
     return tuple(chunks)
 
 

@@ -59,6 +59,6 @@ RenderedMessage = RenderedEmail | RenderedSms
 def hash_parts(parts: Iterable[str | None]) -> bytes:
     """Return SHA-256 over the parts; no two different sequences feed it the same bytes."""
     texts = tuple(parts)
-    lengths = ",".join("-" if text is None else str(len(text)) for text in texts)
-    whole = "".join(text for text in texts if text)
-    return sha256(f"{lengths}:{whole}".encode()).digest()
+    lengths = ["-" if text is None else str(len(text)) for text in texts]
+    whole = ",".join(lengths) + ":" + "".join([text for text in texts if text])
+    return sha256(whole.encode()).digest()

@@ -5,7 +5,7 @@ import unicodedata
 
 _WORD = re.compile("[\\w\ue000-\uf8ff]+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
-BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 
 WAY_OUT = re.compile(
     r"unsubscrib|\bopt(?:ing|ed)?[\s-]*(?:(?:me|you|yourself)\s+)?out\b"
@@ -20,6 +20,8 @@ _POINTING = re.compile(
 )
 _MIXED_SCRIPTS = re.compile("[a-z][\u0370-\u04ff]|[\u0370-\u04ff][a-z]")
 _ADDRESS = re.compile(r"https?://|mailto:|www\.|\S@\S")
+_SIGNS_OF_AN_ADDRESS = ("@", "://", "mailto:", "www.")
+"""Whatever `_ADDRESS` finds has one of these; most text has none, which is quicker to see."""
 
 
 def words(text: str) -> str:
@@ -47,6 +49,11 @@ def names_way_out(text: str) -> bool:
     return WAY_OUT.search(plain_line(text)) is not None
 
 
+def has_braces(text: str) -> bool:
+    """Whether braces of a template stand in the text."""
+    return ("{" in text or "}" in text) and _BRACES.search(text) is not None
+
+
 def is_counterfeit_link(link: str, surroundings: str, *, beside_real_one: bool) -> bool:
     """Whether a link that goes elsewhere claims to be the way out.
 
@@ -66,4 +73,9 @@ def is_counterfeit_paragraph(paragraph: str, opt_out: str) -> bool:
     """Whether a paragraph of plain text names a way out and gives another address for it."""
     if opt_out and opt_out in paragraph:
         return False
-    return names_way_out(paragraph) and _ADDRESS.search(paragraph.lower()) is not None
+    return _gives_address(paragraph.lower()) and names_way_out(paragraph)
+
+
+def _gives_address(lower: str) -> bool:
+    has_sign = any(sign in lower for sign in _SIGNS_OF_AN_ADDRESS)
+    return has_sign and _ADDRESS.search(lower) is not None
