@@ -2,12 +2,18 @@
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import Connection
 
 from sender.resources import resource_folder
 from sender.store.engine import Store, open_store
+from sender.store.queue_schema import install_queue, remove_queue
+from sender.store.schema import current_revision
 
 _ADVISORY_LOCK = 7_364_201
 """Any fixed number: two upgrades of one PostgreSQL database wait for each other."""
+
+_FIRST_WITH_QUEUE = "0003"
+"""The revision from which on PostgreSQL has the job queue's tables."""
 
 
 def alembic_config() -> Config:
@@ -42,3 +48,12 @@ def _run(store: Store, direction: str, revision: str) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         config.attributes["connection"] = connection
         getattr(command, direction)(config, revision)
+        if store.dialect == "postgresql":
+            _bring_queue(connection)
+
+
+def _bring_queue(connection: Connection) -> None:
+    if (current_revision(connection) or "") >= _FIRST_WITH_QUEUE:
+        install_queue(connection)
+    else:
+        remove_queue(connection)

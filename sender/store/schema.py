@@ -9,6 +9,7 @@ from sqlalchemy import Connection, column, inspect, select, table
 
 from sender.errors import DatabaseError
 from sender.store.engine import Store
+from sender.store.queue_schema import require_queue
 
 NEWEST: Final = "0003"
 """The newest revision of `migrations/versions`; a test holds it to that."""
@@ -28,12 +29,15 @@ def require_current(store: Store) -> None:
     """Refuse to work on a database of another schema version.
 
     Raises:
-        DatabaseError: it was never migrated, or is older or newer than this program.
+        DatabaseError: it was never migrated, or it or its job queue is older or newer than this
+            program.
     """
     with store.engine.connect() as connection:
         found = current_revision(connection)
-    if found == NEWEST:
-        return
+        if found == NEWEST:
+            if store.dialect == "postgresql":
+                require_queue(connection)
+            return
     if found is None:
         raise DatabaseError("The database has not been set up.", remedy="Run: sender db upgrade")
     raise DatabaseError(
