@@ -18,6 +18,8 @@ depends_on = None
 APPEND_ONLY = ("sending_policy",)
 NEVER_DELETED = ("schedule", "schedule_occurrence")
 
+EVENTS_OF_THE_BRAKE = ("hard_bounced", "complained", "opted_out")
+
 # What was planned of a run that is open becomes one part; the rest is cut up as it is planned.
 PARTS_OF_OPEN_RUNS = """
 INSERT INTO run_part (run_id, above, through, planned_at)
@@ -195,38 +197,58 @@ def upgrade() -> None:
         postgresql_where=sa.text("done_at IS NULL"),
     )
 
-    op.add_column("alert", sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column(
-        "alert",
+    op.create_table(
+        "run_brake",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("accepted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepting_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("judged_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
-            "notified_times", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+            "accepted_before", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_brake_run_id_run")),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_run_brake")),
+    )
+    op.create_table(
+        "alert_telling",
+        sa.Column("alert_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("way", sa.String(length=64), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "told_times", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=500), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["alert.id"], name=op.f("fk_alert_telling_alert_id_alert")
+        ),
+        sa.PrimaryKeyConstraint("alert_id", "way", name=op.f("pk_alert_telling")),
     )
 
+    op.add_column("inbound_event", sa.Column("block", sa.SmallInteger(), nullable=True))
     op.create_index(
-        "ix_delivery_bounced",
-        "delivery",
-        ["run_id"],
+        "ix_inbound_notification_heard",
+        "inbound_notification",
+        ["provider", "account_id", "received_at"],
         unique=False,
-        sqlite_where=sa.text("bounced_at IS NOT NULL"),
-        postgresql_where=sa.text("bounced_at IS NOT NULL"),
+        sqlite_where=sa.text("arrived_by = 'webhook'"),
+        postgresql_where=sa.text("arrived_by = 'webhook'"),
     )
-    op.create_index(
-        "ix_delivery_complained",
-        "delivery",
-        ["run_id"],
-        unique=False,
-        sqlite_where=sa.text("complained_at IS NOT NULL"),
-        postgresql_where=sa.text("complained_at IS NOT NULL"),
+
+    op.add_column(
+        "delivery", sa.Column("hard_bounced_at", sa.DateTime(timezone=True), nullable=True)
     )
-    op.create_index(
-        "ix_delivery_opted_out",
-        "delivery",
-        ["run_id"],
-        unique=False,
-        sqlite_where=sa.text("opted_out_at IS NOT NULL"),
-        postgresql_where=sa.text("opted_out_at IS NOT NULL"),
-    )
+    for what in EVENTS_OF_THE_BRAKE:
+        op.create_index(
+            f"ix_delivery_{what}",
+            "delivery",
+            ["run_id", "dispatched_at"],
+            unique=False,
+            sqlite_where=sa.text(f"{what}_at IS NOT NULL"),
+            postgresql_where=sa.text(f"{what}_at IS NOT NULL"),
+        )
 
     op.add_column(
         "dispatcher",
@@ -303,11 +325,14 @@ def downgrade() -> None:
     op.drop_column("rate_limit", "slowed_to")
     op.drop_column("dispatcher", "accepted")
     op.drop_column("dispatcher", "worker_id")
-    for what in ("bounced", "complained", "opted_out"):
+    for what in EVENTS_OF_THE_BRAKE:
         op.drop_index(f"ix_delivery_{what}", "delivery")
-    op.drop_column("alert", "notified_times")
-    op.drop_column("alert", "notified_at")
+    op.drop_column("delivery", "hard_bounced_at")
+    op.drop_index("ix_inbound_notification_heard", "inbound_notification")
+    op.drop_column("inbound_event", "block")
     for table in (
+        "alert_telling",
+        "run_brake",
         "run_part",
         "schedule_occurrence",
         "rate_claim",

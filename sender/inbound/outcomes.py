@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from sender.store.deliveries import Delivery
 from sender.store.inbound import InboundEvent
-from sender.vocabulary import DeliveryState, EventKind
+from sender.vocabulary import BlockCause, DeliveryState, EventKind
 
 PROVES = {
     EventKind.SENT: DeliveryState.ACCEPTED,
@@ -42,7 +42,15 @@ _AWAITED_FOR = timedelta(days=7)
 _LONGEST_CODE = 200
 
 
-def advance(delivery: Delivery, kind: EventKind, at: datetime, code: str, message_id: str) -> None:
+def advance(
+    delivery: Delivery,
+    kind: EventKind,
+    at: datetime,
+    code: str,
+    message_id: str,
+    *,
+    block: BlockCause | None = None,
+) -> None:
     """Bring a delivery, locked by this transaction, to what an event proves.
 
     Args:
@@ -51,6 +59,7 @@ def advance(delivery: Delivery, kind: EventKind, at: datetime, code: str, messag
         at: when it happened.
         code: the provider's own code; kept where the message failed.
         message_id: the provider's name of the message; may be empty.
+        block: the block that the event called for by itself; a bounce without one may pass.
     """
     proved = PROVES.get(kind)
     if proved is not None and proved.rank > delivery.state.rank:
@@ -62,6 +71,8 @@ def advance(delivery: Delivery, kind: EventKind, at: datetime, code: str, messag
     for name in _TIMES.get(kind, ()):
         if getattr(delivery, name) is None:
             setattr(delivery, name, at)
+    if kind is EventKind.BOUNCED and block is not None:
+        delivery.hard_bounced_at = delivery.hard_bounced_at or at
     if message_id and delivery.provider_message_id is None:
         delivery.provider_message_id = message_id
 
@@ -102,6 +113,6 @@ def _waiting() -> Select[InboundEvent]:
 
 def _apply(session: Session, event: InboundEvent, delivery_id: int, now: datetime) -> None:
     delivery = session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
-    advance(delivery, event.kind, event.occurred_at, event.code or "", "")
+    advance(delivery, event.kind, event.occurred_at, event.code or "", "", block=event.block)
     event.delivery_id, event.applied_at = delivery_id, now
     session.flush()

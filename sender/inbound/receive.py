@@ -101,7 +101,7 @@ class _Taker:
         occurred_at = min(event.occurred_at or self.arrived.at, self.arrived.at)
         if delivery is not None:
             message_id = event.provider_message_id or ""
-            advance(delivery, event.kind, occurred_at, event.code, message_id)
+            advance(delivery, event.kind, occurred_at, event.code, message_id, block=event.block)
             if event.block is BlockCause.OPT_OUT:
                 delivery.opted_out_at = delivery.opted_out_at or occurred_at
         known = {address_id, delivery.address_id if delivery is not None else None}
@@ -159,6 +159,7 @@ class _Taker:
                 kind=event.kind,
                 raw_type=event.raw_type[:64],
                 code=event.code[:_LONGEST_CODE] or None,
+                block=event.block,
                 occurred_at=occurred_at,
                 recorded_at=self.arrived.at,
                 delivery_id=delivery.id if delivery is not None else event.delivery_id,

@@ -194,6 +194,24 @@ class Dispatcher(Base):
     """Messages that it saw accepted, as of its last sign of life."""
 
 
+class RunBrake(Base):
+    """What the brake knows of a run from one judgement to the next."""
+
+    __tablename__ = "run_brake"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    accepted: Mapped[int]
+    """Messages that were accepted by the last judgement,"""
+    accepted_at: Mapped[datetime | None]
+    """when that number last rose,"""
+    accepting_since: Mapped[datetime | None]
+    """and since when it has risen without a longer break."""
+    judged_from: Mapped[datetime | None]
+    """When it last paused the run: only messages of after that are judged,"""
+    accepted_before: Mapped[int]
+    """and these were accepted before."""
+
+
 class RateLimit(Base):
     """The theoretical arrival time of one rate's next message, shared by all processes (GCRA)."""
 

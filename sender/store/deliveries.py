@@ -48,10 +48,11 @@ class Delivery(Base):
             Index(
                 f"ix_delivery_{what}",
                 "run_id",
+                "dispatched_at",
                 sqlite_where=text(f"{what}_at IS NOT NULL"),
                 postgresql_where=text(f"{what}_at IS NOT NULL"),
             )
-            for what in ("bounced", "complained", "opted_out")
+            for what in ("hard_bounced", "complained", "opted_out")
         ],
     )
 
@@ -74,6 +75,8 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     bounced_at: Mapped[datetime | None]
+    hard_bounced_at: Mapped[datetime | None]
+    """When it bounced for good: the address does not work."""
     complained_at: Mapped[datetime | None]
     opted_out_at: Mapped[datetime | None]
     provider_message_id: Mapped[str | None] = mapped_column(String(200), index=True)

@@ -3,11 +3,27 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sender.store.base import Base
-from sender.vocabulary import Arrival, Channel, EventKind, ProviderName, ReplyMeaning
+from sender.vocabulary import (
+    Arrival,
+    BlockCause,
+    Channel,
+    EventKind,
+    ProviderName,
+    ReplyMeaning,
+)
 
 
 class InboundNotification(Base):
@@ -24,6 +40,14 @@ class InboundNotification(Base):
             "erase_after",
             sqlite_where=text("payload IS NOT NULL"),
             postgresql_where=text("payload IS NOT NULL"),
+        ),
+        Index(
+            "ix_inbound_notification_heard",
+            "provider",
+            "account_id",
+            "received_at",
+            sqlite_where=text("arrived_by = 'webhook'"),
+            postgresql_where=text("arrived_by = 'webhook'"),
         ),
     )
 
@@ -61,6 +85,8 @@ class InboundEvent(Base):
     kind: Mapped[EventKind]
     raw_type: Mapped[str] = mapped_column(String(64))
     code: Mapped[str | None] = mapped_column(String(200))
+    block: Mapped[BlockCause | None]
+    """The block that it called for by itself; a bounce without one may pass."""
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
     delivery_id: Mapped[int | None]
@@ -140,7 +166,21 @@ class Alert(Base):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
-    notified_at: Mapped[datetime | None]
-    """When the operators were last told of it."""
-    notified_times: Mapped[int | None]
-    """How often it had been raised by then."""
+
+
+class AlertTelling(Base):
+    """Whether one way to the operators brought them one alert, and when it last failed to."""
+
+    __tablename__ = "alert_telling"
+    __table_args__ = (PrimaryKeyConstraint("alert_id", "way"),)
+
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id"))
+    way: Mapped[str] = mapped_column(String(64))
+    """`webhook`, or `email:` and the first digits of the address's keyed hash."""
+    begun_at: Mapped[datetime | None]
+    """When a process set out to tell; empty when it is done with it."""
+    told_at: Mapped[datetime | None]
+    told_times: Mapped[int | None]
+    """How often the alert had been raised by then."""
+    failed_at: Mapped[datetime | None]
+    problem: Mapped[str | None] = mapped_column(String(500))
