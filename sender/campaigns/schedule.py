@@ -20,6 +20,8 @@ _LIMITS: Final = ("late_by_minutes", "audience_change_percent")
 _SCHEDULE_KEYS: Final = (*_WAYS, "attribute", "date", "time", *_REPEATING, *_LIMITS)
 _LATEST_MINUTES: Final = 24 * 60
 _WIDEST_CHANGE_PERCENT: Final = 10_000
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2500
 _BLANK_YEAR: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - cron fields are checked without a zone
 
 
@@ -152,7 +154,7 @@ def _relative(section: Section, campaign: Section) -> Relative | None:
         section.refuse("days_before", "says no time of day.", 'Add time = "09:00" or a [window].')
     days = section.whole_number("days_before", 0, _LONGEST_LEAD_DAYS)
     bounds, tolerance = _bounds(section), _tolerance(section)
-    attribute, day = _attribute(section, campaign), section.day("date")
+    attribute, day = _attribute(section, campaign), _day(section, "date")
     at = section.clock_time("time") or _opening(campaign)
     if days is None or bounds is None or at is None:
         return None
@@ -205,11 +207,18 @@ def _bounds(section: Section) -> Bounds | None:
         near = nearest(zone, available_timezones())
         hint = f"Did you mean `{near}`?" if near else "Write for example Europe/London."
         section.refuse("time_zone", f"{zone!r} is not a time zone.", hint)
-    start, end = section.day("start"), section.day("end")
+    start, end = _day(section, "start"), section.day("end")
     if start is not None and end is not None and end < start:
         section.refuse("end", "is before `start`.")
     blackout = section.days("blackout")
     return None if zone is None else Bounds(zone, start, end, blackout)
+
+
+def _day(section: Section, name: str) -> date | None:
+    day = section.day(name)
+    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        section.refuse(name, f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}.")
+    return day
 
 
 def _is_time_zone(name: str) -> bool:

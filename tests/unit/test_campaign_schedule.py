@@ -98,6 +98,7 @@ def test_schedules(text: str, schedule: Schedule) -> None:
             "schedule.days_before",
             "0 to 366",
         ),
+        ('cron = "0 9 * * 1"\nstart = 0001-01-01\n' + ZONE, 9, "schedule.start", "1900"),
         ("at = 2026-05-07T08:00:00Z\nlate_by_minutes = 0\n", 9, "schedule.late_by_minutes", "1 to"),
         (
             "at = 2026-05-07T08:00:00Z\naudience_change_percent = 0\n",
