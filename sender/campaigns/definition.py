@@ -18,23 +18,21 @@ from sender.campaigns.files import (
     SourceText,
     read_text,
 )
-from sender.campaigns.schedule import (
-    Schedule,
-    SendingWindow,
-    parse_schedule,
-    parse_window,
-)
+from sender.campaigns.schedule import Schedule, parse_schedule
 from sender.campaigns.sections import SLUG_RULE, Section, is_slug
+from sender.campaigns.window import parse_window
+from sender.delivery.window import SendingWindow
 from sender.errors import FileError
 from sender.resources import resource_folder
 from sender.toml.source import FileErrors, TomlSource
-from sender.vocabulary import CampaignKind, Channel, OptOutStyle
+from sender.vocabulary import CampaignKind, Channel, OptOutStyle, Priority
 
 DEFAULT_LAYOUT: Final = "standard"
 DEFAULT_MAX_SEGMENTS: Final = 2
 MOST_SEGMENTS: Final = 11
 """1600 characters, the most that providers take, are 11 parts of 153."""
 MOST_RECIPIENTS: Final = 100_000_000
+LARGEST_WEIGHT: Final = 100
 LONGEST_FRESHNESS_MONTHS: Final = 120
 """Consent does not remain valid forever (guidance ¶57); every policy is stricter than this."""
 
@@ -46,7 +44,7 @@ _KEYS: Final = (
     *("name", "controller", "on_behalf_of", "channel", "purpose", "kind"),
     *("subject", "preheader", "template", "text_template", "layout", "sender"),
     *("fresh_within_months", "max_recipients", "max_segments", "expires_at"),
-    *("opt_out", "values", "window", "schedule", "audience"),
+    *("priority", "weight", "opt_out", "values", "window", "schedule", "audience"),
 )
 
 
@@ -65,7 +63,10 @@ class CampaignDefinition:
         max_recipients: a plan with more is refused.
         max_segments: the most parts of one SMS; None for e-mail.
         expires_at: aware UTC; nothing is sent from then on.
+        priority: whether it goes before others that share its provider account.
+        weight: 1 to 100; its share of the account's rate, beside the weights of the others.
         opt_out: how an SMS says the way out; None: as the sender identity says.
+        window: the sending hours, instead of the controller's; None: the controller's.
         values: constants for the templates: text, numbers, yes or no, lists and tables of these.
         files: the exact texts that this was read from.
     """
@@ -86,6 +87,8 @@ class CampaignDefinition:
     max_recipients: int
     max_segments: int | None
     expires_at: datetime | None
+    priority: Priority
+    weight: int
     opt_out: OptOutStyle | None
     values: Mapping[str, Any]
     window: SendingWindow | None
@@ -162,6 +165,8 @@ def _definition(
         max_recipients=section.whole_number("max_recipients", 1, MOST_RECIPIENTS) or 0,
         max_segments=_max_segments(section, channel),
         expires_at=section.moment("expires_at"),
+        priority=section.word("priority", Priority) or Priority.NORMAL,
+        weight=section.whole_number("weight", 1, LARGEST_WEIGHT) or 1,
         opt_out=_opt_out(section),
         values=parse_values(section),
         window=parse_window(section),

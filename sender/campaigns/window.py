@@ -1,20 +1,51 @@
-"""The hours in which a campaign may go out, on the controller's own clock; pure."""
+"""The sending hours of a campaign: as its file says, and lifted for one run by an approver."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 
-from sender.campaigns.schedule import SendingWindow
+from sqlalchemy.orm import Session
+
+from sender.campaigns.sections import Section
+from sender.delivery.window import SendingWindow
+from sender.store.audit_trail import record as audit
+from sender.store.campaigns import Run
+from sender.toml.day_minutes import day_minutes
 
 
-def closes_at(window: SendingWindow, zone: tzinfo, now: datetime) -> datetime | None:
-    """Return the moment at which the window that is open now closes; None when it is shut.
-
-    Args:
-        window: times of day, the end not included; it never crosses midnight.
-        zone: the controller's time zone. On a day that skips or repeats an hour, the times are
-            what the clocks on the wall show, the first time that they show it.
-        now: aware UTC.
-    """
-    local = now.astimezone(zone)
-    if not window.opens <= local.time() < window.closes:
+def parse_window(campaign: Section) -> SendingWindow | None:
+    """Read `[window]`."""
+    section = campaign.section("window", ("from", "to"))
+    if section is None:
         return None
-    return datetime.combine(local.date(), window.closes, tzinfo=zone).astimezone(UTC)
+    section.require("from", "to")
+    opens, closes = _minutes(section, "from"), _minutes(section, "to")
+    if opens is None or closes is None:
+        return None
+    if opens >= closes:
+        section.refuse("to", "must be later than `from`.", "A window does not cross midnight.")
+        return None
+    return SendingWindow(opens, closes)
+
+
+def _minutes(section: Section, name: str) -> int | None:
+    if not section.has(name):
+        return None
+    minutes = day_minutes(section.table[name], as_end=name == "to")
+    if minutes is None:
+        last = "24:00" if name == "to" else "23:59"
+        section.refuse(name, f"must be a time from 00:00 to {last}.", 'Write for example "09:00".')
+    return minutes
+
+
+def override_window(session: Session, run: Run, *, operator: str, now: datetime) -> None:
+    """Let one run send at any time of day; the audit trail says who answers for that."""
+    if run.window_opens is None:
+        return
+    run.window_opens = run.window_closes = None
+    audit(
+        session,
+        now=now,
+        operator=operator,
+        action="run.any_time",
+        controller_id=run.controller_id,
+        details={"run": run.id},
+    )

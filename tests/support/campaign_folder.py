@@ -55,6 +55,9 @@ CREDENTIALS = {
     "TWILIO_ACCOUNT_SID": TWILIO_ACCOUNT,
     "TWILIO_AUTH_TOKEN": "tokenEXAMPLE",
 }
+ANY_TIME = '[window]\nfrom = "00:00"\nto = "24:00"\n'
+"""Sending hours that let a test run at any time of day."""
+
 LETTER = "<p>Dear {{ recipient.first_name | default('friend') }}, come along on Saturday.</p>\n"
 TEXT = "{{ sender_name }}: come along on Saturday.\n"
 
@@ -196,7 +199,7 @@ def carry_out(launch: Launch) -> tuple[int, Ending]:
 
 
 def campaign_toml(channel: Channel, more: str = "", **changed: Any) -> str:
-    """Return a campaign file: a key a line, then `more`."""
+    """Return a campaign file: a key a line, then `more`; sent at any hour unless that says when."""
     keys: dict[str, Any] = {
         "name": "spring",
         "controller": "riverside",
@@ -207,7 +210,8 @@ def campaign_toml(channel: Channel, more: str = "", **changed: Any) -> str:
         **changed,
     }
     lines = [f"{key} = {_toml(value)}" for key, value in keys.items() if value is not None]
-    return "\n".join([*lines, more]) + "\n"
+    window = "" if "[window]" in more else ANY_TIME
+    return "\n".join([*lines, more, window]) + "\n"
 
 
 def _toml(value: Any) -> str:

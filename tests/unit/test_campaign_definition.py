@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import FrozenInstanceError
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from sender.campaigns.audience import Audience
 from sender.campaigns.definition import CampaignDefinition, load_campaign, parse_campaign
 from sender.campaigns.files import CampaignFiles, flaw_of_name
-from sender.campaigns.schedule import Bounds, Recurring, SendingWindow
+from sender.campaigns.schedule import Bounds, Recurring
 from sender.contacts.filter import Attribute, OneOf
+from sender.delivery.window import SendingWindow
 from sender.errors import FileError
 from sender.toml.source import FileErrors
-from sender.vocabulary import CampaignKind, Channel, OptOutStyle
+from sender.vocabulary import CampaignKind, Channel, OptOutStyle, Priority
 
 PATH = Path("campaigns/spring.toml")
 FILES = {
@@ -71,6 +72,8 @@ def test_the_least_that_an_email_campaign_says() -> None:
     assert campaign.audience == Audience()
     assert campaign.max_segments is None
     assert campaign.values == {}
+    assert campaign.window is None
+    assert (campaign.priority, campaign.weight) == (Priority.NORMAL, 1)
 
 
 def test_everything_that_a_campaign_can_say() -> None:
@@ -85,6 +88,8 @@ layout = "own.html"
 sender = "press-office"
 fresh_within_months = 12
 expires_at = 2026-12-01T20:00:00+01:00
+priority = "urgent"
+weight = 100
 [values]
 event = { place = "Town Hall", seats = 40, free = true, hours = [18.5, 20] }
 [window]
@@ -102,7 +107,8 @@ where = { attribute = "ward", in = ["A", "B"] }
     assert campaign.on_behalf_of == ("candidate-jones",)
     assert campaign.kind is CampaignKind.RESEARCH
     assert campaign.expires_at == datetime(2026, 12, 1, 19, tzinfo=UTC)
-    assert campaign.window == SendingWindow(time(9), time(20))
+    assert campaign.window == SendingWindow(9 * 60, 20 * 60)
+    assert (campaign.priority, campaign.weight) == (Priority.URGENT, 100)
     assert campaign.schedule == Recurring(
         "0 9 * * MON",
         Bounds("Europe/London", date(2026, 5, 1), None, (date(2026, 5, 4), date(2026, 12, 25))),
@@ -113,6 +119,17 @@ where = { attribute = "ward", in = ["A", "B"] }
     assert campaign.layout.text == "<html></html>"
     with pytest.raises(FrozenInstanceError):
         campaign.name = "other"  # type: ignore[misc]  # frozen
+
+
+@pytest.mark.parametrize(
+    ("hours", "window"),
+    [
+        ('from = "00:00"\nto = "24:00"', SendingWindow(0, 1440)),
+        ('from = 07:30:00\nto = "21:05"', SendingWindow(450, 1265)),
+    ],
+)
+def test_sending_hours(hours: str, window: SendingWindow) -> None:
+    assert parse(EMAIL + "[window]\n" + hours).window == window
 
 
 def test_sms() -> None:
@@ -183,7 +200,14 @@ def test_a_wrong_value_is_blamed_on_its_own_line(line: str, key: str) -> None:
         ("values = 1", 8, "values"),
         ('[window]\nfrom = "09:00"', 8, "window.to"),
         ('[window]\nfrom = "20:00"\nto = "20:00"', 10, "window.to"),
-        ('[window]\nfrom = "9:00"\nto = "24:00"', 10, "window.to"),
+        ('[window]\nfrom = "9:00"\nto = "20:00"', 9, "window.from"),
+        ('[window]\nfrom = "24:00"\nto = "24:00"', 9, "window.from"),
+        ('[window]\nfrom = "09:00"\nto = "24:01"', 10, "window.to"),
+        ('[window]\nfrom = "09:00"\nto = 20:00:30', 10, "window.to"),
+        ('[window]\nfrom = "09:00"\nto = 20', 10, "window.to"),
+        ('priority = "high"', 8, "priority"),
+        ("weight = 0", 8, "weight"),
+        ("weight = 101", 8, "weight"),
         ("window = 1", 8, "window"),
         ('[audience]\nwher = { field = "postcode", has = true }', 9, "audience.wher"),
         ('[audience.where]\nfield = "postcod"\nhas = true', 9, "audience.where.field"),
