@@ -42,6 +42,12 @@ _HEADER_NAME = re.compile(r"[!-9;-~]{1,126}")
 _HEADER_VALUE = re.compile(rf"[ -~]{{1,{MAX_HEADER_VALUE}}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+_RARE_CONTROLS = tuple(chr(code) for code in range(0x20) if chr(code) != "\n")
+
+_HEADER_FRAME = len(json.dumps({"Name": "", "Value": ""})) + len(", ")
+_ENTRY_FRAME = 512
+"""More than what an entry has around its texts: names of fields, tags with their numbers."""
+
 _INLINE_TEMPLATE: "EmailTemplateContentTypeDef" = {
     "Subject": "{{subject}}",
     "Html": "{{html}}",
@@ -56,7 +62,15 @@ class UnsendableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message in the form of a bulk entry, with its size in the request's JSON (bytes)."""
+    """One message in the form of a bulk entry.
+
+    Attributes:
+        position: in the batch.
+        outgoing: what was handed over.
+        email: its message.
+        size: bytes that it takes in the request's JSON, at most.
+        body: as botocore takes it.
+    """
 
     position: int
     outgoing: Outgoing
@@ -80,9 +94,7 @@ def make_entry(position: int, outgoing: Outgoing) -> Entry:
     if not isinstance(email, RenderedEmail):
         raise UnsendableError("not-an-email")
     _check_addresses(email)
-    data = json.dumps(
-        {"subject": email.subject, "html": email.html, "text": email.text}, ensure_ascii=False
-    )
+    data = template_data(email)
     if len(data) > MAX_TEMPLATE_DATA_CHARACTERS:
         raise UnsendableError("template-data-too-long")
     body: BulkEmailEntryTypeDef = {
@@ -91,10 +103,39 @@ def make_entry(position: int, outgoing: Outgoing) -> Entry:
         "ReplacementHeaders": _headers(email),
         "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": data}},
     }
-    size = len(json.dumps(body))
+    size = _size(email, data)
     if size > MAX_CALL_BYTES - CALL_OVERHEAD_BYTES:
         raise UnsendableError("message-too-long")
     return Entry(position, outgoing, email, size, body)
+
+
+def template_data(email: RenderedEmail) -> str:
+    """Return the values of the inline template's variables, as JSON."""
+    subject, html, text = (json_text(part) for part in (email.subject, email.html, email.text))
+    return f'{{"subject": {subject}, "html": {html}, "text": {text}}}'
+
+
+def json_text(text: str) -> str:
+    """Return a text as JSON (RFC 8259, section 7): half the time of the library for long ones."""
+    if any(control in text for control in _RARE_CONTROLS):
+        return json.dumps(text, ensure_ascii=False)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _size(email: RenderedEmail, data: str) -> int:
+    """Return how many bytes an entry takes in the request's JSON, at most.
+
+    Each quote and backslash is escaped in `data` and again in the request: what grew once by one
+    character grows by at most two more.
+    """
+    around = 2 * len(email.to_address) + sum(
+        2 * (len(name) + len(value)) + _HEADER_FRAME for name, value in email.headers
+    )
+    if not data.isascii() or "\x7f" in data:
+        return _ENTRY_FRAME + around + len(json.dumps(data))
+    grown = len(data) - len(email.subject) - len(email.html) - len(email.text)
+    return _ENTRY_FRAME + around + len(data) + 2 * grown
 
 
 def cut_into_calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -112,6 +112,7 @@ class SesProvider:
         self._client, self._session = open_client(settings, credentials, environ, timeout)
         self.concurrency = settings.concurrency
         self.batch_limit = 1 if settings.options.get("mode") == "single" else MAX_ENTRIES
+        self.messages_per_call = self.batch_limit
 
     def capacity(self) -> Capacity:
         """Read GetAccount: quota, rate, sandbox, pauses.
