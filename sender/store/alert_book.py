@@ -1,13 +1,24 @@
-"""Raise an alert: something that an operator must look at."""
+"""The alerts: what an operator must look at, until somebody has, or it is over by itself."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.store.audit_trail import record as audit
 from sender.store.inbound import Alert
 from sender.store.portable import insert_for
+
+RUN_PAUSED: Final = "run.paused"
+"""The brake paused a run."""
+RUN_STOPPED: Final = "run.stopped"
+"""A run failed, or something must be mended before it can go on."""
+INBOX_WAITING: Final = "inbox.waiting"
+"""A reply that may be a no has waited for a person for too long."""
+TEST: Final = "alert.test"
+"""Raised by hand, to see whether the operators are told."""
 
 
 def raise_alert(
@@ -25,7 +36,8 @@ def raise_alert(
         kind: `room.what`, e.g. `opt_out.row_missing`.
         subject: what it is about, without personal data.
         now: when.
-        details: what helps to mend it, without personal data.
+        details: what helps to mend it, without personal data; `because` and `remedy` are shown as
+            sentences.
     """
     statement = insert_for(session, Alert).values(
         kind=kind,
@@ -42,3 +54,28 @@ def raise_alert(
         "resolved_at": None,
     }
     session.execute(statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=again))
+
+
+def keep_raised(
+    session: Session, kind: str, subject: str, *, now: datetime, details: Mapping[str, Any]
+) -> None:
+    """Raise it unless it stands; one that stands learns the details, and is not counted again.
+
+    For what is looked at over and over again, while `raise_alert` is for what happens.
+    """
+    standing = session.scalar(
+        select(Alert).where(
+            Alert.kind == kind, Alert.subject == subject, Alert.resolved_at.is_(None)
+        )
+    )
+    if standing is None:
+        raise_alert(session, kind, subject, now=now, details=details)
+    elif standing.details != details:
+        standing.details = dict(details)
+
+
+def resolve(session: Session, alert: Alert, *, now: datetime, operator: str) -> None:
+    """Let an alert stand no longer, and say in the audit trail who saw to it."""
+    alert.resolved_at = now
+    details = {"alert": alert.id, "kind": alert.kind, "subject": alert.subject}
+    audit(session, now=now, operator=operator, action="alert.resolve", details=details)
