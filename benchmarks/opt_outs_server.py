@@ -27,6 +27,7 @@ from fastapi import APIRouter, Request, Response
 from sender.clock import Clock
 from sender.context import Context, open_context
 from sender.inbound.recogniser import recognise
+from sender.logs import configure_logging
 from sender.providers.ses.events import read_event
 from sender.providers.ses.fetch import Fetch
 from sender.providers.ses.sns import parse_envelope, require_signature
@@ -37,7 +38,6 @@ from sender.suppression.links import token_keys
 from sender.web import pages, ses, twilio
 from sender.web.app import assemble
 from sender.web.limits import Limits
-from sender.web.logs import configure_logging
 from sender.web.opt_out_view import one_click_page, preview_page
 from sender.web.patience import bound_waiting
 from sender.web.public import public_url_of

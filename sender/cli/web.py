@@ -51,19 +51,21 @@ def web(
 
 
 def _serve(context: "Context", bind: "Bind", metrics_port: int | None) -> None:
+    from sender.logs import configure_logging  # noqa: PLC0415  # see above
+    from sender.monitoring.serving import serve_metrics  # noqa: PLC0415  # see above
     from sender.suppression.links import opt_out_links  # noqa: PLC0415  # see above
     from sender.web.app import create_app  # noqa: PLC0415  # see above
+    from sender.web.health import metrics_registry  # noqa: PLC0415  # see above
     from sender.web.limits import Limits  # noqa: PLC0415  # see above
-    from sender.web.logs import configure_logging  # noqa: PLC0415  # see above
     from sender.web.patience import bound_waiting  # noqa: PLC0415  # see above
-    from sender.web.server import serve_metrics, serve_until_told  # noqa: PLC0415  # see above
+    from sender.web.server import serve_until_told  # noqa: PLC0415  # see above
 
     opt_out_links(context.settings)  # refuses to start without address and keys
     limits = Limits()
     application = create_app(context, limits)
     bound_waiting(context.store, limits)
     configure_logging()
-    with serve_metrics(context, metrics_port):
+    with serve_metrics(metrics_registry(context), metrics_port):
         serve_until_told(application, bind, limits)
 
 

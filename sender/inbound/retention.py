@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from sender.context import Context
 from sender.inbound.inbox import is_open
 from sender.store.inbound import InboundNotification, InboxMessage
 
@@ -24,6 +25,17 @@ class Erased:
     def is_all(self) -> bool:
         """Whether nothing is left whose time is up."""
         return max(self.replies, self.notifications) < AT_ONCE
+
+
+def erase_all_expired(context: Context) -> int:
+    """Empty what is past its time, in short transactions; return how many texts and events."""
+    count = 0
+    while True:
+        with context.store.write() as session:
+            erased = erase_expired(session, context.clock.now())
+        count += erased.replies + erased.notifications
+        if erased.is_all:
+            return count
 
 
 def erase_expired(session: Session, now: datetime) -> Erased:

@@ -2,8 +2,9 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sender.logs import place_of
 from sender.web.answers import try_again
-from sender.web.logs import LOG, place_of
+from sender.web.logs import LOG
 from sender.web.records import request_id_of, route_of
 
 

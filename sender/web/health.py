@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sender.context import Context
 from sender.errors import SenderError
+from sender.monitoring.gauges import DatabaseGauges
 from sender.store.keys import require_key
 from sender.store.schema import require_current
 from sender.web.answers import plain
-from sender.web.gauges import DatabaseGauges
 from sender.web.logs import LOG
 from sender.web.metrics import REGISTRY
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from fastapi.concurrency import run_in_threadpool
 
 from sender.context import Context
-from sender.inbound.retention import erase_expired
-from sender.web.logs import LOG, place_of
+from sender.inbound.retention import erase_all_expired
+from sender.logs import place_of
+from sender.web.logs import LOG
 
 EVERY = timedelta(days=1)
 
@@ -22,14 +23,3 @@ async def keep_house(context: Context) -> None:
         else:
             LOG.info("retention", erased=erased)
         await asyncio.sleep(EVERY.total_seconds())
-
-
-def erase_all_expired(context: Context) -> int:
-    """Erase what is past its time, in short transactions; return how many texts and events."""
-    count = 0
-    while True:
-        with context.store.write() as session:
-            erased = erase_expired(session, context.clock.now())
-        count += erased.replies + erased.notifications
-        if erased.is_all:
-            return count

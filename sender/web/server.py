@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
-from sender.context import Context
 from sender.errors import SettingsError, UsageError
-from sender.web.health import metrics_registry
 from sender.web.limits import Limits
 from sender.web.logs import LOG
 from sender.web.slow_clients import guarded
@@ -87,30 +84,6 @@ def configuration(app: ASGIApp, bind: Bind, limits: Limits) -> uvicorn.Config:
             remedy="Give PEM files that belong together and that this user may read.",
         ) from error
     return config
-
-
-@contextmanager
-def serve_metrics(context: Context, port: int | None) -> Iterator[None]:
-    """Serve /metrics on 127.0.0.1 meanwhile, to whoever is on this machine; None for not at all.
-
-    Raises:
-        UsageError: the port is taken.
-    """
-    if port is None:
-        yield
-        return
-    try:
-        server, thread = start_http_server(port, "127.0.0.1", metrics_registry(context))
-    except OSError as error:
-        raise UsageError(
-            f"Cannot listen on 127.0.0.1:{port}.", remedy="Choose another --metrics-port."
-        ) from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def serve_until_told(app: ASGIApp, bind: Bind, limits: Limits) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from sender.context import Context
+from sender.monitoring.gauges import DatabaseGauges
 from sender.store.alert_book import raise_alert
 from sender.store.engine import Store
 from sender.store.inbound import InboxMessage
@@ -23,7 +24,6 @@ from sender.store.keys import AddressHasher
 from sender.vocabulary import Channel, DeliveryState, ReplyMeaning
 from sender.web import health
 from sender.web.app import assemble
-from sender.web.gauges import DatabaseGauges
 from sender.web.limits import Limits
 from tests.support.factory import (
     HASHER,

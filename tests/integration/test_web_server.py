@@ -21,14 +21,14 @@ from sqlalchemy.exc import OperationalError
 
 from sender.context import set_up_database
 from sender.errors import SettingsError
+from sender.inbound.retention import erase_all_expired
+from sender.logs import JsonLines, configure_logging
 from sender.settings import Settings
 from sender.store.alert_book import raise_alert
 from sender.store.engine import Store, open_store
 from sender.web.app import assemble, create_app
 from sender.web.headers import SECURITY_HEADERS
-from sender.web.housekeeping import erase_all_expired
 from sender.web.limits import Limits
-from sender.web.logs import JsonLines, configure_logging
 from sender.web.metrics import REQUESTS
 from sender.web.patience import bound_waiting
 from sender.web.server import Bind, configuration

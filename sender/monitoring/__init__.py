@@ -1,0 +1,1 @@
+"""What monitoring is told: counts and ages, never anything about a person."""

@@ -1,0 +1,1 @@
+"""The distributed worker: carries on whatever runs there are, and keeps house."""
