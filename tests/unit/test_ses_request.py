@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sender.providers.ses.request import json_text, make_entry, template_data
+from sender.providers.ses.request import bulk_entry, json_text, make_entry, template_data
 from sender.rendering.message import RenderedEmail
 from tests.fakes.outgoing import email
 
@@ -37,4 +37,4 @@ def test_the_template_data_hold_all_parts(subject: str, html: str, text: str) ->
 def test_no_entry_takes_more_room_than_it_says(html: str, values: list[str], number: int) -> None:
     headers = tuple((f"X-{place}", value) for place, value in enumerate(values))
     entry = make_entry(0, email(number, html=html, headers=headers))
-    assert len(json.dumps(entry.body)) <= entry.size
+    assert len(json.dumps(bulk_entry(entry))) <= entry.size

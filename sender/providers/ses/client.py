@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore
 from botocore.awsrequest import (
     AWSHTTPConnection,
     AWSHTTPConnectionPool,
@@ -18,6 +19,7 @@ from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
+import sender
 from sender.errors import ProviderError
 from sender.providers.account import AccountSettings, Credentials
 from sender.providers.gate import GatedConnection
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 logging.getLogger("botocore").setLevel(logging.INFO)
 # At DEBUG botocore logs whole requests, with addresses and message bodies.
+
+
+_USER_AGENT = f"sender/{sender.__version__} Botocore/{botocore.__version__}"
+"""Given, because botocore otherwise puts its own together twice for each request."""
 
 
 class _Connection(GatedConnection, AWSHTTPConnection):  # type: ignore[misc]  # as botocore mixes its own
@@ -107,6 +113,7 @@ def open_client(
             retries={"total_max_attempts": attempts},
             # It looks at types, which ours are; the limits it leaves out are checked in request.py.
             parameter_validation=False,
+            user_agent=_USER_AGENT,
         ),
     )
     session = GatedSession(

@@ -42,6 +42,7 @@ _HEADER_NAME = re.compile(r"[!-9;-~]{1,126}")
 _HEADER_VALUE = re.compile(rf"[ -~]{{1,{MAX_HEADER_VALUE}}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+_LONGEST_ESCAPE = len(r"\u0000")
 _RARE_CONTROLS = tuple(chr(code) for code in range(0x20) if chr(code) != "\n")
 
 _HEADER_FRAME = len(json.dumps({"Name": "", "Value": ""})) + len(", ")
@@ -62,21 +63,21 @@ class UnsendableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message in the form of a bulk entry.
+    """One message that SES can carry.
 
     Attributes:
         position: in the batch.
         outgoing: what was handed over.
         email: its message.
-        size: bytes that it takes in the request's JSON, at most.
-        body: as botocore takes it.
+        data: its template data, for a bulk call; empty where none is needed.
+        size: bytes that it takes in the JSON of a bulk call, at most.
     """
 
     position: int
     outgoing: Outgoing
     email: RenderedEmail
+    data: str
     size: int
-    body: "BulkEmailEntryTypeDef"
 
     @property
     def sender(self) -> tuple[str, str, str | None]:
@@ -84,8 +85,13 @@ class Entry:
         return self.email.from_name, self.email.from_address, self.email.reply_to
 
 
-def make_entry(position: int, outgoing: Outgoing) -> Entry:
-    """Build the bulk entry of one message.
+def make_entry(position: int, outgoing: Outgoing, *, alone: bool = False) -> Entry:
+    """Check one message against the limits of SES, and write the data of its bulk entry.
+
+    Args:
+        position: in the batch.
+        outgoing: the message.
+        alone: whether it goes by a call of its own, which has no template data.
 
     Raises:
         UnsendableError: it is no e-mail, or breaks one of the limits of SES.
@@ -94,19 +100,22 @@ def make_entry(position: int, outgoing: Outgoing) -> Entry:
     if not isinstance(email, RenderedEmail):
         raise UnsendableError("not-an-email")
     _check_addresses(email)
+    _check_headers(email)
+    if alone and _is_short(email):
+        return Entry(position, outgoing, email, "", 0)
     data = template_data(email)
     if len(data) > MAX_TEMPLATE_DATA_CHARACTERS:
         raise UnsendableError("template-data-too-long")
-    body: BulkEmailEntryTypeDef = {
-        "Destination": {"ToAddresses": [email.to_address]},
-        "ReplacementTags": _tags(outgoing),
-        "ReplacementHeaders": _headers(email),
-        "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": data}},
-    }
     size = _size(email, data)
     if size > MAX_CALL_BYTES - CALL_OVERHEAD_BYTES:
         raise UnsendableError("message-too-long")
-    return Entry(position, outgoing, email, size, body)
+    return Entry(position, outgoing, email, data, size)
+
+
+def _is_short(email: RenderedEmail) -> bool:
+    """Whether its template data stay below every limit, however many characters are escaped."""
+    characters = len(email.subject) + len(email.html) + len(email.text)
+    return characters * _LONGEST_ESCAPE < MAX_TEMPLATE_DATA_CHARACTERS - _ENTRY_FRAME
 
 
 def template_data(email: RenderedEmail) -> str:
@@ -167,13 +176,23 @@ def bulk_request(
     request: SendBulkEmailRequestTypeDef = {
         "FromEmailAddress": sender_header(call[0].email),
         "DefaultContent": {"Template": {"TemplateContent": _INLINE_TEMPLATE, "TemplateData": "{}"}},
-        "BulkEmailEntries": [entry.body for entry in call],
+        "BulkEmailEntries": [bulk_entry(entry) for entry in call],
     }
     if call[0].email.reply_to:
         request["ReplyToAddresses"] = [call[0].email.reply_to]
     if configuration_set:
         request["ConfigurationSetName"] = configuration_set
     return request
+
+
+def bulk_entry(entry: Entry) -> "BulkEmailEntryTypeDef":
+    """Build one entry of a SendBulkEmail request."""
+    return {
+        "Destination": {"ToAddresses": [entry.email.to_address]},
+        "ReplacementTags": _tags(entry.outgoing),
+        "ReplacementHeaders": _headers(entry.email),
+        "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": entry.data}},
+    }
 
 
 def single_request(entry: Entry, configuration_set: str | None) -> "SendEmailRequestTypeDef":
@@ -224,11 +243,14 @@ def _tags(outgoing: Outgoing) -> "list[MessageTagTypeDef]":
     ]
 
 
-def _headers(email: RenderedEmail) -> "list[MessageHeaderTypeDef]":
+def _check_headers(email: RenderedEmail) -> None:
     if len(email.headers) > MAX_HEADERS:
         raise UnsendableError("too-many-headers")
     for name, value in email.headers:
         fits = len(name) + len(value) <= MAX_HEADER_TOTAL
         if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
             raise UnsendableError("header-not-allowed")
+
+
+def _headers(email: RenderedEmail) -> "list[MessageHeaderTypeDef]":
     return [{"Name": name, "Value": value} for name, value in email.headers]

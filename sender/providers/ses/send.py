@@ -198,7 +198,7 @@ def _make_entries(batch: Sequence[Outgoing], progress: _Batch) -> list[Entry]:
     entries = []
     for position, outgoing in enumerate(batch):
         try:
-            entries.append(make_entry(position, outgoing))
+            entries.append(make_entry(position, outgoing, alone=len(batch) == 1))
         except UnsendableError as error:
             progress.results[position] = Rejected(
                 code=str(error), detail="The message breaks a limit of SES; it was not sent."
