@@ -21,7 +21,7 @@ from sender.providers.registry import open_provider
 from sender.providers.twilio.outcomes import CODES
 from sender.providers.twilio.send import TwilioProvider
 from sender.vocabulary import BlockCause, ProviderName
-from tests.fakes.certificates import server_context
+from tests.fakes.certificates import CERTIFICATE, server_context
 from tests.fakes.http import Answer, Bucket, Fault
 from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, ManualClock, email, sms
@@ -403,6 +403,28 @@ def test_a_failed_handshake_took_nothing(open_twilio: Open) -> None:
         assert secure.requests == []
 
     assert kinds(outcome.results) == [Deferred]
+
+
+def test_a_trusted_endpoint_is_reached_over_tls(
+    open_twilio: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+    with TwilioFake(tls=server_context()) as secure:
+        outcome = open_twilio(endpoint_url=secure.url).send([sms(1)], NEVER)
+
+    assert kinds(outcome.results) == [Accepted]
+
+
+@pytest.mark.parametrize("host", ["api.invalid", "127.0.0.1"])
+def test_the_proxy_of_the_environment_is_used_except_for_what_needs_none(
+    fake: TwilioFake, open_twilio: Open, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", fake.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    outcome = open_twilio(endpoint_url=f"http://{host}:{fake.port}").send([sms(1)], NEVER)
+
+    assert kinds(outcome.results) == [Accepted]
+    assert fake.requests[0].path.startswith("http://api.invalid") == (host == "api.invalid")
 
 
 def test_an_email_is_refused(open_twilio: Open) -> None:

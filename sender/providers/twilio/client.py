@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+from requests import Session
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -58,4 +59,16 @@ def open_client(
     )
     if settings.endpoint_url:
         client.api.base_url = settings.endpoint_url
+    _read_environment(http.session, client.get_hostname(client.api.base_url))
     return client, http
+
+
+def _read_environment(session: Session, url: str) -> None:
+    """Read proxies and certificate authority now, as `requests` otherwise does for each request.
+
+    https://requests.readthedocs.io/en/latest/user/advanced/#proxies
+    """
+    found = session.merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
+    session.proxies = dict(found["proxies"])
+    session.verify = found["verify"]
+    session.trust_env = False

@@ -60,6 +60,7 @@ class TwilioProvider:
 
     name = ProviderName.TWILIO
     channels = frozenset({Channel.SMS})
+    messages_per_call = 1
     concurrency = 1
     """One batch at a time: the requests of a batch already run side by side."""
 
