@@ -11,7 +11,7 @@ from sender.store.controllers import SendingPolicy as SendingPolicyRow
 
 
 class WindowMinutes(NamedTuple):
-    """WindowMinutes of the day, in minutes after midnight; `closes` is not included and at most 1440."""
+    """Hours of the day, in minutes after midnight; `closes` is at most 1440 and not included."""
 
     opens: int
     closes: int

@@ -1,0 +1,189 @@
+"""Frequency caps: at most so many marketing messages to a person in so many days.
+
+A cap is looked at under locks on the person's addresses, so that of two runs at the same moment
+the second sees what the first marked. Locks are taken in id order, as by everything that writes a
+no, and before any delivery is locked: nobody waits for somebody who waits for them.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from sender.contacts.addresses import lock_addresses
+from sender.controllers.sending_policy import FrequencyCap, caps_of
+from sender.delivery.planning import HANDED_OVER
+from sender.store.base import UtcDateTime
+from sender.store.campaigns import Run
+from sender.store.contacts import ContactPoint
+from sender.store.controllers import SendingPolicy
+from sender.store.deliveries import Delivery
+from sender.store.journal_marks import LostMessage, LostRun
+from sender.vocabulary import CampaignKind, Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody about to be written to.
+
+    Attributes:
+        delivery_id: the message.
+        address_id: where it goes.
+        contact_id: whose address it is, where it is a contact's; all addresses of a contact are one
+            person's.
+    """
+
+    delivery_id: int
+    address_id: int
+    contact_id: int | None
+
+
+def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -> set[int]:
+    """Return the deliveries that must not go now, for the person has had as many as may be.
+
+    What counts: messages of the controller's marketing runs, no tests, which a provider has or may
+    have. Research and service runs are neither capped nor counted. Of several deliveries to one
+    person the ones of the lowest ids go.
+
+    Args:
+        session: a writing session without locks on deliveries. The people's addresses stay locked
+            until it ends.
+        run: the run that is about to send.
+        people: who is about to be marked.
+        at: the moment of the last look.
+    """
+    if run.is_test or run.kind not in {None, CampaignKind.MARKETING} or not people:
+        return set()
+    caps = caps_of(session.scalar(_CAPS, {"controller": run.controller_id}))
+    if not caps:
+        return set()
+    across = any(cap.across_channels for cap in caps)
+    persons = _Persons(people, run.channel)
+    persons.learn_points(session, across=across)
+    lock_addresses(session, persons.who_of)
+    persons.learn_points(session, across=across)  # what was added while the locks were waited for
+    since = at - timedelta(days=max(cap.days for cap in caps))
+    tally = _Tally(caps, run.channel, at)
+    for address_id, sent_at in _sent(session, run.controller_id, persons.who_of, since, at):
+        tally.add(persons.who_of[address_id], persons.channel_of[address_id], sent_at)
+    return {
+        person.delivery_id
+        for person in sorted(people, key=lambda one: one.delivery_id)
+        if not tally.let_go(persons.who_of[person.address_id])
+    }
+
+
+class _Persons:
+    """Whose address each is: a contact's id, or below 0 for an address that is no contact's."""
+
+    def __init__(self, people: Sequence[Person], channel: Channel) -> None:
+        self.channel = channel
+        self.contact_ids = {one.contact_id for one in people if one.contact_id is not None}
+        self.who_of = {
+            one.address_id: -one.address_id if one.contact_id is None else one.contact_id
+            for one in people
+        }
+        self.channel_of = dict.fromkeys(self.who_of, channel)
+
+    def learn_points(self, session: Session, *, across: bool) -> None:
+        """Add the contacts' other addresses, of all channels or of this one."""
+        if not self.contact_ids:
+            return
+        channels = tuple(Channel) if across else (self.channel,)
+        wanted = {"contacts": list(self.contact_ids), "channels": channels}
+        for contact_id, address_id, channel in session.execute(_POINTS, wanted):
+            self.who_of[address_id] = contact_id
+            self.channel_of[address_id] = channel
+
+
+class _Tally:
+    """How many messages each person has had, and the rule on one more."""
+
+    def __init__(self, caps: Sequence[FrequencyCap], channel: Channel, at: datetime) -> None:
+        self.caps = [(cap, at - timedelta(days=cap.days)) for cap in caps]
+        self.channel = channel
+        self.at = at
+        self.sent: Mapping[int, list[tuple[Channel, datetime]]] = defaultdict(list)
+
+    def add(self, who: int, channel: Channel, sent_at: datetime) -> None:
+        self.sent[who].append((channel, sent_at))
+
+    def let_go(self, who: int) -> bool:
+        """Tell whether one more may go to this person now, and count it if so."""
+        if any(self._is_reached(who, cap, since) for cap, since in self.caps):
+            return False
+        self.add(who, self.channel, self.at)
+        return True
+
+    def _is_reached(self, who: int, cap: FrequencyCap, since: datetime) -> bool:
+        counted = [
+            1
+            for channel, sent_at in self.sent[who]
+            if sent_at > since and (cap.across_channels or channel is self.channel)
+        ]
+        return len(counted) >= cap.messages
+
+
+def _sent(
+    session: Session,
+    controller_id: int,
+    address_ids: Collection[int],
+    since: datetime,
+    at: datetime,
+) -> Sequence[Any]:
+    """Return address and moment of each message that counts."""
+    wanted = {
+        "controller": controller_id,
+        "addresses": list(address_ids),
+        "since": since,
+        "at": at,
+    }
+    return session.execute(_SENT, wanted).all()
+
+
+_CAPS: Final = (
+    select(SendingPolicy.frequency_caps)
+    .where(SendingPolicy.controller_id == bindparam("controller"))
+    .order_by(SendingPolicy.id.desc())
+    .limit(1)
+)
+
+_POINTS: Final = select(
+    ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel
+).where(
+    ContactPoint.contact_id.in_(bindparam("contacts", expanding=True)),
+    ContactPoint.channel.in_(bindparam("channels", expanding=True)),
+)
+
+_RECENT_RUNS = select(Run.id).where(
+    Run.controller_id == bindparam("controller"),
+    Run.is_test.is_(False),
+    or_(Run.kind.is_(None), Run.kind == CampaignKind.MARKETING),
+    or_(Run.ended_at.is_(None), Run.ended_at > bindparam("since", type_=UtcDateTime())),
+)
+
+# The provider may have told of a message before our own record of it; of what a restored backup
+# forgot, no time is known at all, and it counts as of now.
+_SENT: Final = union_all(
+    select(
+        Delivery.address_id,
+        func.coalesce(
+            Delivery.dispatched_at, Delivery.accepted_at, bindparam("at", type_=UtcDateTime())
+        ),
+    ).where(
+        Delivery.run_id.in_(_RECENT_RUNS),
+        Delivery.address_id.in_(bindparam("addresses", expanding=True)),
+        Delivery.state.in_(HANDED_OVER),
+    ),
+    select(LostMessage.address_id, LostRun.recorded_at)
+    .join(LostRun, LostRun.id == LostMessage.lost_run_id)
+    .where(
+        LostRun.controller_id == bindparam("controller"),
+        LostRun.recorded_at > bindparam("since", type_=UtcDateTime()),
+        LostMessage.address_id.in_(bindparam("addresses", expanding=True)),
+    ),
+)
