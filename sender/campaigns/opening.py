@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sender.campaigns.pinning import find_campaign, pin
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.context import Context
+from sender.controllers.sending_policy import load_policy
 from sender.delivery.restored import has_lost_runs
 from sender.delivery.runs import get_run, move, skip_pending
 from sender.errors import RefusedError
@@ -134,6 +135,7 @@ def open_run(
     """Open a run of this campaign version and return its id."""
     last = session.scalar(select(func.max(Run.number)).where(Run.campaign_id == row.id))
     definition = campaign.definition
+    opens, closes = (None, None) if is_test else _hours(session, campaign)
     run = Run(
         campaign_id=row.id,
         number=(last or 0) + 1,
@@ -145,8 +147,14 @@ def open_run(
         sender_identity_id=campaign.identity.id,
         purpose_id=campaign.own.purpose.id,
         channel=definition.channel,
+        kind=definition.kind,
         fresh_within_months=definition.fresh_within_months,
         expires_at=definition.expires_at,
+        window_opens=opens,
+        window_closes=closes,
+        priority=definition.priority,
+        weight=definition.weight,
+        most_recipients=definition.max_recipients,
         planned_through=0,
         exclude_sent=exclude_sent,
         link_salt=secrets.token_bytes(16),
@@ -173,3 +181,11 @@ def open_run(
         operator=context.operator,
     )
     return run.id
+
+
+def _hours(session: Session, campaign: ResolvedCampaign) -> tuple[int, int]:
+    """Return the sending hours of the file, or else of the controller, in minutes of the day."""
+    window = campaign.definition.window
+    if window is not None:
+        return window.opens, window.closes
+    return load_policy(session, campaign.own.controller_id).window
