@@ -3,6 +3,7 @@
 from datetime import date
 
 from sender.campaigns.definition import CampaignDefinition
+from sender.campaigns.resolve import file_error
 from sender.campaigns.schedule import Relative
 from sender.contacts.filter import (
     AllOf,
@@ -10,7 +11,6 @@ from sender.contacts.filter import (
     Attribute,
     Comparison,
     Filter,
-    Has,
     Operator,
     StartsWith,
 )
@@ -27,13 +27,23 @@ def where_of(definition: CampaignDefinition, day: date | None) -> Filter | None:
 
     Args:
         definition: a campaign whose audience is the controller's contacts.
-        day: of the run, `Run.audience_day`; None is right for a campaign without such an attribute,
-            and for a look at one as a whole: then everybody with the attribute is in it.
+        day: `Run.audience_day`, or the day of an occurrence.
+
+    Raises:
+        FileErrors: the schedule goes by each person's own date, and there is no day: whoever
+            launches such a file by hand would write to everybody who has a date.
     """
     where, name = definition.audience.where, date_attribute(definition)
     if name is None:
         return where
-    own_date = Has(Attribute(name), present=True) if day is None else on_day(name, day)
+    if day is None:
+        raise file_error(
+            definition,
+            ("schedule", "attribute"),
+            "says that each day has its own people; only the schedule writes to them.",
+            "Add it with: sender schedule add FILE; or take the [schedule] out to write to all.",
+        )
+    own_date = on_day(name, day)
     return own_date if where is None else AllOf((where, own_date))
 
 
