@@ -21,7 +21,8 @@ from sender.store.controllers import ProviderAccount, SenderIdentity
 from sender.store.deliveries import RESTORED, Delivery
 from sender.store.inbound import Reconciliation
 from sender.store.journal_marks import LostMessage, LostRun
-from sender.vocabulary import DeliveryState, ProviderName, Reason, RunState
+from sender.store.schedules import Schedule
+from sender.vocabulary import DeliveryState, ProviderName, Reason, RunState, ScheduleState
 
 KEEP_A_RECORD = frozenset({ProviderName.TWILIO})
 """Providers that can be asked what was sent; SES and mail servers cannot."""
@@ -44,7 +45,7 @@ class OpenRuns:
     without_record: bool
 
     def hold(self, session: Session) -> list[int]:
-        """Let every open run wait for a resume; return their ids.
+        """Let every open run wait for a resume, and every schedule; return the runs' ids.
 
         Where no record is left, whoever may have been written to becomes `unknown`, and a run whose
         people are not all known is cancelled: nobody is written to twice.
@@ -52,6 +53,7 @@ class OpenRuns:
         Raises:
             RefusedError: one of them is still being sent.
         """
+        hold_schedules(session, now=self.now, operator=self.operator)
         query = select(Run).where(Run.is_test.is_(False)).order_by(Run.id).with_for_update()
         runs = [run for run in session.scalars(query) if run.state.is_open]
         for run in runs:
@@ -94,6 +96,32 @@ class OpenRuns:
             controller_id=run.controller_id,
             details={"run": run.id, "because": _BECAUSE},
         )
+
+
+def hold_schedules(session: Session, *, now: datetime, operator: str) -> list[int]:
+    """Let every active schedule wait for a resume; return their ids.
+
+    What it sent since the backup, and whether it was paused or removed since, it does not know.
+    """
+    query = (
+        select(Schedule)
+        .where(Schedule.state == ScheduleState.ACTIVE)
+        .order_by(Schedule.id)
+        .with_for_update()
+    )
+    schedules = session.scalars(query).all()
+    for schedule in schedules:
+        schedule.state, schedule.changed_at = ScheduleState.HELD, now
+        schedule.because = _BECAUSE
+        audit(
+            session,
+            now=now,
+            operator=operator,
+            action="schedule.hold",
+            controller_id=schedule.controller_id,
+            details={"schedule": schedule.id, "because": _BECAUSE},
+        )
+    return [schedule.id for schedule in schedules]
 
 
 def _doubt_pending(session: Session, run_id: int) -> None:
