@@ -3,14 +3,18 @@
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sender.errors import KeyRefusedError, SettingsError
 
 MINIMUM_KEY_BYTES = 32
 """HMAC-SHA-256 keys shorter than the hash weaken it (RFC 2104, section 3)."""
+
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(BaseSettings):
@@ -38,6 +42,39 @@ class Settings(BaseSettings):
     """Who may read /metrics; without one it is not served on the public address."""
     trusted_proxies: str = "127.0.0.1"
     """Addresses of the proxies whose X-Forwarded-For counts, comma-separated."""
+    alert_webhook_url: SecretStr | None = None
+    """Where alerts are posted to; chat services put a secret into it."""
+    alert_webhook_secret: SecretStr | None = None
+    """Signs what is posted there."""
+    alert_emails: str = Field(default="", repr=False)
+    """Addresses of the operators who are told of alerts, comma-separated."""
+    alert_account: str = ""
+    """The provider account through which they are told."""
+    alert_from: str = Field(default="", repr=False)
+    """From whom; else from a sender identity of that account."""
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _reached_safely(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None or not url.get_secret_value():
+            return None
+        parts = urlsplit(url.get_secret_value())
+        here = parts.scheme == "http" and parts.hostname in _THIS_MACHINE
+        if not parts.hostname or not (parts.scheme == "https" or here):
+            raise ValueError("must be an https address")
+        return url
+
+    @field_validator("alert_emails", "alert_from")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        if any(one.count("@") != 1 or " " in one for one in _parts(text)):
+            raise ValueError("must be e-mail addresses, with commas between them")
+        return text
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """Who is told of alerts by e-mail, each once."""
+        return tuple(dict.fromkeys(_parts(self.alert_emails)))
 
     @property
     def provider_timeout(self) -> timedelta:
@@ -68,6 +105,10 @@ class Settings(BaseSettings):
                 remedy=remedy,
             )
         return key
+
+
+def _parts(text: str) -> list[str]:
+    return [part for one in text.split(",") if (part := one.strip())]
 
 
 def load_settings() -> Settings:

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sender.campaigns.accounts import open_account, usable_capacity
-from sender.campaigns.doctor_inbound import examine_inbound, open_alerts
+from sender.campaigns.doctor_alerts import examine_alerts
+from sender.campaigns.doctor_inbound import examine_inbound
 from sender.campaigns.findings import Finding, Health
 from sender.clock import Clock
 from sender.context import JOURNAL_OFF, Context, open_journal
@@ -74,7 +75,7 @@ def _in_database(
     for account in accounts:
         yield _account(account, context, ask=ask_providers)
         yield from examine_inbound(account, context, ask=ask_providers)
-    yield from open_alerts(context)
+    yield from examine_alerts(context)
 
 
 def _account(account: ProviderAccount, context: Context, *, ask: bool) -> Finding:

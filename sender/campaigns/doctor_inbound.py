@@ -1,10 +1,7 @@
-"""Does what comes back reach us: events of SES, webhooks of Twilio, and what waits for a person."""
+"""Does what comes back reach us: events of SES, webhooks of Twilio."""
 
 import os
 from collections.abc import Iterator
-from typing import Final
-
-from sqlalchemy import select
 
 from sender.campaigns.accounts import account_settings
 from sender.campaigns.findings import Finding, Health
@@ -14,10 +11,7 @@ from sender.providers.account import AccountSettings
 from sender.providers.ses.event_destinations import NEEDED, REWRITES_LINKS, event_destinations
 from sender.providers.twilio.signature import WebhookAccount
 from sender.store.controllers import ProviderAccount
-from sender.store.inbound import Alert
 from sender.vocabulary import ProviderName
-
-MOST_ALERTS: Final = 20
 
 
 def examine_inbound(account: ProviderAccount, context: Context, *, ask: bool) -> Iterator[Finding]:
@@ -37,19 +31,6 @@ def examine_inbound(account: ProviderAccount, context: Context, *, ask: bool) ->
     yield _topics(what, settings)
     if ask:
         yield _destinations(what, settings, context)
-
-
-def open_alerts(context: Context) -> Iterator[Finding]:
-    """Yield the alerts that nobody has resolved."""
-    query = select(Alert).where(Alert.resolved_at.is_(None)).order_by(Alert.last_at.desc())
-    with context.store.read() as session:
-        alerts = session.scalars(query.limit(MOST_ALERTS)).all()
-    for alert in alerts:
-        times = "once" if alert.times == 1 else f"{alert.times:,} times"
-        last = alert.last_at.isoformat(timespec="minutes")
-        yield Finding(
-            f"alert {alert.kind}", Health.ATTENTION, f"{alert.subject}: {times}, last at {last}."
-        )
 
 
 def _topics(what: str, settings: AccountSettings) -> Finding:

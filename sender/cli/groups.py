@@ -19,7 +19,9 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
+    "worker": ("sender.cli.worker", "Send beside other workers, and keep house (PostgreSQL)."),
     "demo": ("sender.cli.demo", "Try everything on 5,000 people who never were."),
+    "alert": ("sender.cli.alert", "What needs an operator, and who is told of it."),
     "doctor": ("sender.cli.doctor", "Look whether this installation can work."),
 }
 """Name of the command: module with a Typer called `app`, and what the command list says of it."""

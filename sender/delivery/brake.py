@@ -97,6 +97,7 @@ def brake(session: Session, run: Run, now: datetime) -> str | None:
         return None
     details = {
         "run": run.id,
+        "while": [RunState.PAUSING, RunState.PAUSED],
         "because": reason,
         "accepted": figures.accepted,
         "hard_bounces": figures.hard_bounces,
@@ -121,6 +122,7 @@ def alert_stopped(session: Session, run: Run, why: str, now: datetime) -> None:
     """
     details = {
         "run": run.id,
+        "while": [RunState.STOPPED],
         "because": why,
         "remedy": f"Mend it, then: sender campaign resume {run.id}",
     }

@@ -158,7 +158,12 @@ def _close(session: Session, row_id: int, found: Reconciled, now: datetime) -> N
     }
     row.finished_at = None if found.problems else now
     if found.opt_outs:
-        details = {"opt_outs": found.opt_outs, "missed": dict(found.missed)}
+        details = {
+            "opt_outs": found.opt_outs,
+            "missed": dict(found.missed),
+            "because": f"People's wishes that no webhook had brought: {found.opt_outs:,}.",
+            "remedy": "Mend the account's webhook (docs/providers.md); these are taken in.",
+        }
         raise_alert(session, MISSED_OPT_OUTS, found.account, now=now, details=details)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sender.store.audit_trail import record as audit
-from sender.store.inbound import Alert
+from sender.store.inbound import Alert, AlertTelling
 from sender.store.portable import insert_for
 
 RUN_PAUSED: Final = "run.paused"
@@ -75,7 +75,13 @@ def keep_raised(
 
 
 def resolve(session: Session, alert: Alert, *, now: datetime, operator: str) -> None:
-    """Let an alert stand no longer, and say in the audit trail who saw to it."""
+    """Let an alert stand no longer, and say in the audit trail who saw to it.
+
+    Raised again it is another alert, of which the operators are told at once.
+    """
     alert.resolved_at = now
+    session.execute(
+        update(AlertTelling).where(AlertTelling.alert_id == alert.id).values(told_at=None)
+    )
     details = {"alert": alert.id, "kind": alert.kind, "subject": alert.subject}
     audit(session, now=now, operator=operator, action="alert.resolve", details=details)

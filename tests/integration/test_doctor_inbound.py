@@ -5,17 +5,15 @@ from typing import Any
 
 import pytest
 
-from sender.campaigns.doctor_inbound import MOST_ALERTS, examine_inbound, open_alerts
+from sender.campaigns.doctor_inbound import examine_inbound
 from sender.campaigns.findings import Finding, Health
 from sender.context import Context
-from sender.store.alert_book import raise_alert
 from sender.store.controllers import ProviderAccount
 from sender.store.engine import Store
-from sender.store.inbound import Alert
 from sender.vocabulary import ProviderName
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, TWILIO_ACCOUNT
-from tests.support.factory import NOW, add_account
+from tests.support.factory import add_account
 from tests.support.web_context import web_context
 
 TOPIC = "arn:aws:sns:eu-west-2:123456789012:ses-events"
@@ -144,22 +142,3 @@ def test_an_account_that_is_known_by_an_api_key_only_names_its_number(
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "SK" + "0" * 32)
     [found] = examined(context, account_of(context, ProviderName.TWILIO))
     assert "account_sid" in found.remedy
-
-
-def test_alerts_are_listed_until_they_are_resolved(context: Context) -> None:
-    with context.store.write() as session:
-        for _ in range(3):
-            raise_alert(session, "opt_out.row_missing", "delivery 7", now=NOW)
-        for number in range(MOST_ALERTS):
-            raise_alert(session, "test.alert", f"number {number}", now=NOW)
-    found = list(open_alerts(context))
-    assert len(found) == MOST_ALERTS
-    with context.store.write() as session:
-        for alert in session.query(Alert).where(Alert.kind == "test.alert"):
-            alert.resolved_at = NOW
-    [found_one] = open_alerts(context)
-    assert (found_one.what, found_one.health) == (
-        "alert opt_out.row_missing",
-        Health.ATTENTION,
-    )
-    assert found_one.detail.startswith("delivery 7: 3 times")

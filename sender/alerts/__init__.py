@@ -1,0 +1,1 @@
+"""The alarm: look whether something needs an operator, and tell them."""
