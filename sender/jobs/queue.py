@@ -67,15 +67,16 @@ def put(session: Session, job: Job) -> bool:
     from procrastinate.exceptions import AlreadyEnqueued  # noqa: PLC0415  # see _app
 
     arguments: dict[str, JSONValue] = {**job.arguments}
+    connection = session.connection()
     deferrer = _app().configure_task(
         job.task,
         queue=job.queue,
         priority=PRIORITY[job.queue],
         queueing_lock=job.key,
-        connection=session.connection().connection.driver_connection,
+        connection=connection.connection.driver_connection,
     )
     try:
-        with session.begin_nested():
+        with connection.begin_nested():
             deferrer.defer(**arguments)
     except AlreadyEnqueued:
         return False

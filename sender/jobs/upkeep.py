@@ -1,5 +1,6 @@
 """Keep the queue small and its jobs with the living."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -24,13 +25,13 @@ _DELETE_OVER = text(
 _TABLES = ("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers")
 
 
-def rescue(session: Session) -> int:
+def rescue(session: Session, lost_after: timedelta = LOST_AFTER) -> int:
     """Queue anew what workers had in hand that are silent; return how many jobs that were.
 
     A frozen one that wakes goes on with its own: the same work is then done by two, which the
     ledger bears.
     """
-    taken = session.execute(_TAKE_FROM_THE_LOST, {"lost_after": LOST_AFTER}).all()
+    taken = session.execute(_TAKE_FROM_THE_LOST, {"lost_after": lost_after}).all()
     for task, queue, key, arguments in taken:
         put(session, Job(task, Queue(queue), key, _numbers(arguments)))
     return len(taken)
