@@ -1,5 +1,6 @@
 """`sender controller`: the legal entities that messages come from."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from sender.controllers import lookup
 from sender.controllers.declarations import OptOutStatement, declare_opt_outs, freeze
 from sender.controllers.file import read_controller_file
 from sender.controllers.registry import Change, add_controller, update_controller
+from sender.controllers.sending_policy import load_policy
 from sender.store.controllers import Controller, ProviderAccount
 
 app = group("The legal entities that messages come from.")
@@ -66,8 +68,11 @@ def show(slug: SlugArgument, json_output: JsonFlag = False) -> None:
     with opened() as context, context.store.read() as session:
         controller = lookup.find_controller(session, slug)
         document = _document(session, controller)
-    facts = [(_title(name), one) for name, one in document.items() if not isinstance(one, list)]
+    facts = [
+        (_title(name), one) for name, one in document.items() if not isinstance(one, list | dict)
+    ]
     tables = [_table(name, rows) for name, rows in document.items() if isinstance(rows, list)]
+    tables.append(_thresholds(document["brake"]))
     Output(as_json=json_output).show(document, Facts(facts), *tables)
 
 
@@ -178,6 +183,11 @@ def _table(name: str, rows: list[dict[str, Any]]) -> Listing:
     )
 
 
+def _thresholds(brake: dict[str, Any]) -> Listing:
+    rows = [[_title(name), value] for name, value in brake.items()]
+    return Listing(["A run pauses itself by", "at"], rows, title="Brake")
+
+
 def _title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
@@ -218,6 +228,7 @@ def _summary(session: Session, controller: Controller) -> dict[str, Any]:
 def _document(session: Session, controller: Controller) -> dict[str, Any]:
     version = lookup.current_version(session, controller.id)
     slugs = {row.id: row.slug for row in lookup.purposes(session, controller.id)}
+    policy = load_policy(session, controller.id)
     return {
         **_summary(session, controller),
         "postal_address": version.postal_address,
@@ -228,6 +239,7 @@ def _document(session: Session, controller: Controller) -> dict[str, Any]:
         "promoter_name": version.promoter_name,
         "promoter_address": version.promoter_address,
         "time_zone": version.time_zone,
+        "sending_hours": str(policy.window),
         "relatives": ", ".join(version.relatives),
         "purposes": [
             {"purpose": row.slug, "title": row.title}
@@ -255,4 +267,6 @@ def _document(session: Session, controller: Controller) -> dict[str, Any]:
             }
             for row in lookup.freshness_rows(session, controller.id)
         ],
+        "frequency_caps": [asdict(cap) for cap in policy.caps],
+        "brake": asdict(policy.brake),
     }

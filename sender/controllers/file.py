@@ -9,6 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from sender.controllers.accounts_file import AccountEntry
+from sender.controllers.sending_policy_file import SendingPolicyTables
 from sender.toml.model import HttpsUrl, Line, PostalAddress, Slug, Table, read_model, refused
 from sender.vocabulary import Channel, ControllerKind, OptOutStyle
 
@@ -151,7 +152,7 @@ class IdentityEntry(Table):
 E = TypeVar("E")
 
 
-class ControllerFile(Table):
+class ControllerFile(SendingPolicyTables):
     """All that `sender controller add` and `update` read."""
 
     slug: Slug

@@ -1,7 +1,8 @@
 """Write a controller file into the database: everything is versioned, nothing is taken away.
 
 What a file no longer names stays: identities are retired (a STOP to an old number must still find
-its controller), purposes and freshness policies are kept as they are.
+its controller), purposes and freshness policies are kept as they are. Sending hours, frequency caps
+and brake are as the file says, and the defaults where it says nothing; earlier ones stay on record.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from sender.controllers.lookup import (
     identities,
     purposes,
 )
+from sender.controllers.sending_policy import SendingPolicy, latest_row, policy_of
 from sender.errors import FileError, RefusedError
 from sender.store import audit_trail
 from sender.store.consents import Purpose
@@ -30,6 +32,7 @@ from sender.store.controllers import (
     ProviderAccount,
     SenderIdentity,
 )
+from sender.store.controllers import SendingPolicy as SendingPolicyRow
 from sender.toml.lines import TomlKey
 from sender.toml.model import error_at
 
@@ -107,6 +110,7 @@ class _Writer:
         self._write_accounts()
         self._write_identities()
         self._write_freshness()
+        self._write_sending_policy()
         self.session.flush()
         if self.done:
             audit_trail.record(
@@ -272,6 +276,22 @@ class _Writer:
         for channel, purpose_id in in_force:
             subject = f"{channel or 'all channels'}, {slugs.get(purpose_id or 0, 'all purposes')}"
             self.kept.append(f"Freshness of {subject} is not in the file, and stays.")
+
+    def _write_sending_policy(self) -> None:
+        before = latest_row(self.session, self.controller.id)
+        columns = self.file.policy_columns()
+        if columns == {name: getattr(before, name, None) for name in columns}:
+            return
+        row = SendingPolicyRow(
+            controller_id=self.controller.id,
+            recorded_at=self.now,
+            operator=self.operator,
+            **columns,
+        )
+        self.session.add(row)
+        was = policy_of(before).sentences() if before else SendingPolicy().sentences()
+        changed = [one for one in policy_of(row).sentences() if one not in was]
+        self.done.extend(changed or ["Sending policy: said otherwise, with the same meaning."])
 
     def _refused(self, key: TomlKey, problem: str, remedy: str) -> FileError:
         return error_at(self.path, key, problem, remedy)

@@ -1,6 +1,6 @@
 """When, how often and how far a controller's runs may go. The latest row rules."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from sender.controllers.brake_thresholds import BrakeThresholds
 from sender.store.controllers import SendingPolicy as SendingPolicyRow
+from sender.toml.day_minutes import clock_text
 
 
 class WindowMinutes(NamedTuple):
@@ -15,6 +16,9 @@ class WindowMinutes(NamedTuple):
 
     opens: int
     closes: int
+
+    def __str__(self) -> str:
+        return f"{clock_text(self.opens)} to {clock_text(self.closes)}"
 
 
 DEFAULT_MINUTES: Final = WindowMinutes(9 * 60, 20 * 60)
@@ -35,6 +39,11 @@ class FrequencyCap:
     days: int
     across_channels: bool
 
+    def __str__(self) -> str:
+        days = "1 day" if self.days == 1 else f"{self.days} days"
+        channels = "over all channels" if self.across_channels else "on each channel"
+        return f"at most {self.messages} in {days} {channels}"
+
 
 @dataclass(frozen=True, slots=True)
 class SendingPolicy:
@@ -50,12 +59,21 @@ class SendingPolicy:
     caps: tuple[FrequencyCap, ...] = ()
     brake: BrakeThresholds = field(default_factory=BrakeThresholds)
 
+    def sentences(self) -> tuple[str, str, str]:
+        """Say what holds, one sentence for each member."""
+        caps = "; ".join(str(cap) for cap in self.caps) or "none"
+        brake = ", ".join(f"{name} {value:g}" for name, value in asdict(self.brake).items())
+        return (f"Sending hours: {self.window}.", f"Frequency caps: {caps}.", f"Brake: {brake}.")
+
 
 def load_policy(session: Session, controller_id: int) -> SendingPolicy:
     """Return what holds for the controller now; the defaults where it says nothing."""
     row = latest_row(session, controller_id)
-    if row is None:
-        return SendingPolicy()
+    return SendingPolicy() if row is None else policy_of(row)
+
+
+def policy_of(row: SendingPolicyRow) -> SendingPolicy:
+    """Return what a row says, with the defaults where it says nothing."""
     return SendingPolicy(
         window=WindowMinutes(**row.window) if row.window else DEFAULT_MINUTES,
         caps=caps_of(row.frequency_caps),
