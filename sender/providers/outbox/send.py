@@ -22,7 +22,7 @@ from sender.providers.outbox.files import Entry, append, run_folder, write
 from sender.providers.outbox.pages import write_pages
 from sender.providers.outcome import NOT_STARTED, Meaning, Outcome
 from sender.rendering.message import RenderedEmail
-from sender.rendering.mime import to_mime
+from sender.rendering.mime import to_wire
 from sender.vocabulary import Channel, ProviderName
 
 FULL_RATE = 10_000.0
@@ -44,6 +44,7 @@ class OutboxProvider:
     name = ProviderName.OUTBOX
     channels = frozenset(Channel)
     batch_limit = BATCH_LIMIT
+    messages_per_call = BATCH_LIMIT
     concurrency = 1
 
     def __init__(
@@ -127,8 +128,7 @@ class OutboxProvider:
             write(folder / entry.file_name, message.body.encode())
             return Accepted(message_id)
         try:
-            mime = to_mime(message, message_id=message_id, date=self._clock.now())
-            source = mime.as_bytes()
+            source = to_wire(message, message_id=message_id, date=self._clock.now())
         except (ValueError, MessageError) as error:
             return Rejected(code=type(error).__name__, detail="No mail can be made of it.")
         write(folder / entry.view_name, message.html.encode())

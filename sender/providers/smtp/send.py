@@ -23,7 +23,7 @@ from sender.providers.smtp.connection import Connection, ReplyError, Security, S
 from sender.providers.smtp.outcomes import Stage
 from sender.providers.smtp.verp import LONGEST_BASE, Sent, verp_address
 from sender.rendering.message import RenderedEmail
-from sender.rendering.mime import to_mime
+from sender.rendering.mime import to_wire
 from sender.suppression.tokens import TokenKeys
 from sender.vocabulary import Channel, ProviderName
 
@@ -49,6 +49,7 @@ class SmtpProvider:
     name = ProviderName.SMTP
     channels = frozenset({Channel.EMAIL})
     batch_limit = BATCH_LIMIT
+    messages_per_call = 1
 
     def __init__(
         self,
@@ -134,9 +135,7 @@ class SmtpProvider:
     def _content(self, email: RenderedEmail, message_id: str) -> bytes:
         if not (email.to_address.isascii() and email.from_address.isascii()):
             raise ValueError
-        mime = to_mime(email, message_id=message_id, date=self._clock.now())
-        content = mime.as_bytes()
-        return content if content.endswith(b"\r\n") else content + b"\r\n"
+        return to_wire(email, message_id=message_id, date=self._clock.now())
 
     def _deliver(
         self,
