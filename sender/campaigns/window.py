@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from sender.campaigns.sections import Section
-from sender.delivery.window import SendingWindow
+from sender.delivery.window import SendingWindow, window_of
 from sender.store.audit_trail import record as audit
-from sender.store.campaigns import Run
+from sender.store.campaigns import Run, RunPart
+from sender.store.deliveries import Delivery
 from sender.toml.day_minutes import day_minutes
+from sender.vocabulary import DeliveryState
 
 
 def parse_window(campaign: Section) -> SendingWindow | None:
@@ -37,10 +40,30 @@ def _minutes(section: Section, name: str) -> int | None:
 
 
 def override_window(session: Session, run: Run, *, operator: str, now: datetime) -> None:
-    """Let one run send at any time of day; the audit trail says who answers for that."""
-    if run.window_opens is None:
+    """Let one run send at any time of day; the audit trail says who answers for that.
+
+    Whoever was put off until their hours begin is ready now. Their `not_before` becomes this moment
+    rather than none: by it the check of the journal knows messages that were marked and given back.
+    """
+    if window_of(run) is None:
         return
     run.window_opens = run.window_closes = None
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.run_id == run.id,
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.not_before > now,
+        )
+        .values(not_before=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(RunPart)
+        .where(RunPart.run_id == run.id, RunPart.ready_at > now)
+        .values(ready_at=None)
+        .execution_options(synchronize_session=False)
+    )
     audit(
         session,
         now=now,

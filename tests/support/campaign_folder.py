@@ -23,7 +23,7 @@ from sender.clock import Clock, SystemClock
 from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
 from sender.context import Context
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import Counts, count
 from sender.settings import Settings
 from sender.store.campaigns import Run
@@ -57,6 +57,8 @@ CREDENTIALS = {
 }
 ANY_TIME = '[window]\nfrom = "00:00"\nto = "24:00"\n'
 """Sending hours that let a test run at any time of day."""
+
+USUAL_HOURS = "# without a [window] the controller's hours hold"
 
 LETTER = "<p>Dear {{ recipient.first_name | default('friend') }}, come along on Saturday.</p>\n"
 TEXT = "{{ sender_name }}: come along on Saturday.\n"
