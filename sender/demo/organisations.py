@@ -175,6 +175,10 @@ _NEWSLETTER = """
     subject = "The library stays open{% if recipient.first_name is defined %}, {{ recipient.first_name }}{% endif %}"
     template = "newsletter.html"
     max_recipients = 5_000
+
+    [window] # a demonstration runs at any hour; without this, from 09:00 to 20:00
+    from = "00:00"
+    to = "24:00"
     """  # noqa: E501  # one line of TOML
 
 _REMINDER = """
@@ -185,6 +189,10 @@ _REMINDER = """
     template = "polling-day.txt"
     max_recipients = 2_000
     max_segments = 2
+
+    [window] # a demonstration runs at any hour; without this, from 09:00 to 20:00
+    from = "00:00"
+    to = "24:00"
     """
 
 CAMPAIGNS: Final = ("library-news.toml", "polling-day.toml")
