@@ -31,8 +31,10 @@ _NUMBER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|MG[0-9a-f]{32}")
 _RECIPIENT = re.compile(r"\+[1-9]\d{6,14}")
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _REPLY = re.compile(r"(?<!not )(?<!n't )(?<!n\u2019t )(?<!never )\b(?:reply|text|send|txt) stop\b")
-_STOP_ELSEWHERE = re.compile(r"\bstop to\W*\d|\bstop (?:and|with|plus|then)\b")
+_STOP_ELSEWHERE = re.compile(r"stop(?<!\wstop) (?:to\W*\d|(?:and|with|plus|then)\b)")
 _ADDRESS = re.compile(r"https?://|www\.|\S@\S|\b[a-z0-9-]+\.(?:[a-z]{2,10})/\S")
+_SIGNS_OF_AN_ADDRESS = ("/", "@", "www.")
+"""Whatever `_ADDRESS` finds has one of these."""
 _ENDINGS = {
     OptOutStyle.REPLY: "Reply STOP to opt out",
     OptOutStyle.LINK: f"Opt out: {OPT_OUT_HOLE}",
@@ -166,6 +168,8 @@ class SmsRenderer:
             raise _counterfeit("STOP is to be sent somewhere else, or with more.")
         if not self._with_reply and _REPLY.search(line):
             raise _counterfeit("This sender cannot receive the STOP that it asks for.")
+        if not any(sign in line for sign in _SIGNS_OF_AN_ADDRESS):
+            return
         if names_way_out(line) and _ADDRESS.search(line) and not self._names_own(body, opt_out_url):
             raise _counterfeit("Another address than this person's own is given for opting out.")
 
