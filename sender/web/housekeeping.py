@@ -1,25 +1,49 @@
-"""What the server does beside serving: once a day, words and events past their time are erased."""
+"""What the server does beside serving: it erases what is past its time, and sounds the alarm.
+
+An installation that sends from a script has no other process that is always there.
+"""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from fastapi.concurrency import run_in_threadpool
 
+from sender.alerts.notify import notify_operators
 from sender.context import Context
 from sender.inbound.retention import erase_all_expired
 from sender.logs import place_of
 from sender.web.logs import LOG
 
-EVERY = timedelta(days=1)
+ERASE_EVERY = timedelta(days=1)
+LOOK_EVERY = timedelta(minutes=1)
 
 
 async def keep_house(context: Context) -> None:
-    """Erase what is past its time, now and once a day; never end for a failure."""
+    """Erase what is past its time, now and once a day; tell of alerts once a minute."""
+    await asyncio.gather(_erase_daily(context), _tell_each_minute(context))
+
+
+async def _erase_daily(context: Context) -> None:
     while True:
-        try:
-            erased = await run_in_threadpool(erase_all_expired, context)
-        except Exception as error:  # noqa: BLE001  # told by type; tomorrow is another day
-            LOG.error("retention_failed", error=type(error).__name__, at=place_of(error))
-        else:
+        erased = await _done("retention", lambda: erase_all_expired(context))
+        if erased is not None:
             LOG.info("retention", erased=erased)
-        await asyncio.sleep(EVERY.total_seconds())
+        await asyncio.sleep(ERASE_EVERY.total_seconds())
+
+
+async def _tell_each_minute(context: Context) -> None:
+    while True:
+        await asyncio.sleep(LOOK_EVERY.total_seconds())
+        told = await _done("alerts", lambda: notify_operators(context))
+        if told:
+            LOG.info("alerts", told=told)
+
+
+async def _done(what: str, work: Callable[[], int]) -> int | None:
+    """Work in a thread; None for a failure, which is told by its type and ends nothing."""
+    try:
+        return await run_in_threadpool(work)
+    except Exception as error:  # noqa: BLE001  # the next time is another try
+        LOG.error(f"{what}_failed", error=type(error).__name__, at=place_of(error))
+        return None
