@@ -9,7 +9,7 @@ import pytest
 from sender.campaigns import definition, schedule
 from sender.campaigns.definition import parse_campaign
 from sender.contacts.filter import FIELDS, Operator
-from sender.vocabulary import CampaignKind, ContactSource, OptOutStyle
+from sender.vocabulary import CampaignKind, ContactSource, OptOutStyle, Priority
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "campaign-file.md"
 TEXT = REFERENCE.read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def test_every_example_is_read(example: str) -> None:
 def _words() -> Iterator[str]:
     yield from definition._KEYS
     yield from schedule._SCHEDULE_KEYS
-    yield from (*FIELDS, *Operator, *CampaignKind, *ContactSource, *OptOutStyle)
+    yield from (*FIELDS, *Operator, *CampaignKind, *ContactSource, *OptOutStyle, *Priority)
     yield from ("where", "all", "any", "not", "in", "starts_with", "has", "from", "to", "style")
     yield from ("url_env", "query", "address", "reference", "attributes")
 
