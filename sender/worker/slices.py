@@ -5,14 +5,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from sqlalchemy import select
+
 from sender.context import Context
 from sender.delivery.brake import subject_of
 from sender.delivery.progress import Ending
-from sender.errors import SenderError
+from sender.errors import RefusedError, SenderError
 from sender.jobs.sending import enqueue_again
 from sender.logs import place_of
 from sender.store.alert_book import RUN_STOPPED, keep_raised
 from sender.store.campaigns import Run
+from sender.vocabulary import RunState
 from sender.worker.log import LOG
 from sender.worker.metrics import BUSY, SLICES
 
@@ -20,6 +23,7 @@ REST: Final = timedelta(minutes=1)
 """How long a worker leaves a run alone that it could not carry on; another may be able to."""
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_TO_SEND: Final = (RunState.READY, RunState.RUNNING)
 _AGAIN: Final = frozenset({Ending.HANDED_ON, Ending.INTERRUPTED})
 
 
@@ -78,8 +82,8 @@ class Slices:
         self._count(1)
         try:
             ending = self._carry_on(run_id)
-            SLICES.labels(ending=ending.value).inc()
-            LOG.info("slice", run=run_id, number=number, ending=ending.value)
+            SLICES.labels(ending=ending or "too_late").inc()
+            LOG.info("slice", run=run_id, number=number, ending=ending or "too_late")
             if ending in _AGAIN:
                 self._enqueue_again(run_id, number)
         except Exception as error:  # noqa: BLE001  # see the docstring
@@ -87,9 +91,26 @@ class Slices:
         finally:
             self._count(-1)
 
-    def _carry_on(self, run_id: int) -> Ending:
+    def _carry_on(self, run_id: int) -> Ending | None:
+        """Return how it ended; None if the run was, or came, out of the workers' hands meanwhile.
+
+        A job may be late: by then the run may be finished, paused by a person or amended.
+        """
+        before = self._version_to_send(run_id)
+        if before is None:
+            return None
         until = self._context.clock.now() + self._length if self._length else None
-        return self._carrier.carry_on(run_id, until=until, stopping=self._stopping)
+        try:
+            return self._carrier.carry_on(run_id, until=until, stopping=self._stopping)
+        except RefusedError:
+            if self._version_to_send(run_id) == before:
+                raise
+            return None
+
+    def _version_to_send(self, run_id: int) -> int | None:
+        with self._context.store.read() as session:
+            query = select(Run.version_id).where(Run.id == run_id, Run.state.in_(_TO_SEND))
+            return session.scalar(query)
 
     def _enqueue_again(self, run_id: int, number: int) -> None:
         with self._context.store.write() as session:

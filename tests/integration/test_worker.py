@@ -2,25 +2,26 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from sender.context import Context
 from sender.delivery.progress import Ending
-from sender.errors import ProviderError
+from sender.errors import ProviderError, RefusedError
 from sender.jobs.queue import Job, Queue, put
 from sender.jobs.sending import enqueue_all, enqueue_sending
-from sender.store.campaigns import Worker
+from sender.store.campaigns import Campaign, Run, Worker
 from sender.store.engine import Store, open_store
 from sender.store.inbound import Alert
-from sender.vocabulary import Priority
+from sender.vocabulary import Priority, RunState
 from sender.worker.house import Duty
 from sender.worker.slices import REST, Slices
 from tests.support.databases import PostgresDatabases
-from tests.support.factory import add_campaign, add_run, establish
+from tests.support.factory import add_campaign, add_campaign_version, add_run, establish
 from tests.support.postgres import running_postgres
 from tests.support.web_context import web_context
 from tests.support.worker_floor import Carriage, jobs, wait_until, worker
@@ -29,10 +30,14 @@ NORMAL, URGENT = Priority.NORMAL, Priority.URGENT
 RUNS = 3
 KEEP_MOMENTS = (
     "CREATE TABLE moments (moment bigint)",
-    "CREATE FUNCTION keep_moment() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    " INSERT INTO moments VALUES ((NEW.args->>'timestamp')::bigint); RETURN NEW; END $$",
-    "CREATE TRIGGER keep_moment AFTER INSERT ON procrastinate_jobs"
-    " FOR EACH ROW EXECUTE FUNCTION keep_moment()",
+    (
+        "CREATE FUNCTION keep_moment() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO moments VALUES ((NEW.args->>'timestamp')::bigint); RETURN NEW; END $$"
+    ),
+    (
+        "CREATE TRIGGER keep_moment AFTER INSERT ON procrastinate_jobs"
+        " FOR EACH ROW EXECUTE FUNCTION keep_moment()"
+    ),
 )
 """Remembers for which moments a job was queued; the jobs themselves are deleted when done."""
 
@@ -46,12 +51,20 @@ def store(postgresql_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def context(store: Store) -> Context:
-    """An installation with three runs, 1 to 3."""
+    return with_runs(store)
+
+
+def with_runs(store: Store) -> Context:
+    """Open an installation with three runs, 1 to 3, that were confirmed."""
     opened = web_context(store)
     with store.write() as session:
         body = establish(session, "party")
         _, version = add_campaign(session, body.controller)
-        assert [add_run(session, body, version).id for _ in range(RUNS)] == [1, 2, 3]
+        assert [add_run(session, body, version, state=RunState.READY).id for _ in range(RUNS)] == [
+            1,
+            2,
+            3,
+        ]
     return opened
 
 
@@ -187,6 +200,31 @@ def test_a_failed_slice_is_told_and_left_alone_for_a_while(context: Context) -> 
     assert slices.busy == 0
 
 
+@pytest.mark.parametrize("change", [{"state": RunState.PAUSED}, {"version_id": 2}])
+def test_a_run_that_came_out_of_their_hands_meanwhile_is_no_failure(
+    context: Context, change: dict[str, Any]
+) -> None:
+    with context.store.write() as session:
+        add_campaign_version(session, session.get_one(Campaign, 1), version=2)
+
+    def refuse(run_id: int, _stopping: Callable[[], bool]) -> Ending:
+        with context.store.write() as session:
+            session.execute(update(Run).where(Run.id == run_id).values(**change))
+        raise RefusedError("Not now.")
+
+    slices = Slices(context, Carriage(refuse), lambda: False, None)
+    slices.send(1, 1)
+    assert slices.failed == 0
+
+
+def test_a_job_that_comes_too_late_does_nothing(context: Context) -> None:
+    with context.store.write() as session:
+        session.execute(update(Run).where(Run.id == 1).values(state=RunState.FINISHED))
+    carriage = Carriage()
+    Slices(context, carriage, lambda: False, None).send(1, 1)
+    assert carriage.begun.empty()
+
+
 def test_a_failure_ends_neither_the_worker_nor_other_runs(context: Context) -> None:
     def fail(run_id: int, _stopping: Callable[[], bool]) -> Ending:
         if run_id == 1:
@@ -270,14 +308,13 @@ def test_a_restarted_postgresql_is_no_end() -> None:
         databases = PostgresDatabases(server.url)
         store = open_store(databases.create_migrated())
         carriage = Carriage()
-        with worker(web_context(store), carriage):
+        with closing(store), worker(with_runs(store), carriage):
             enqueue(store, 1)
             assert carriage.next_run() == 1
             databases.close()
             server.restart(crash=True)
             enqueue(store, 2)
             assert carriage.next_run() == 2
-        store.close()
 
 
 def test_once_ends_when_nothing_is_left(context: Context) -> None:
