@@ -15,6 +15,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "reconcile.missed_opt_outs": "Opt-outs that no webhook had brought",
     "run.paused": "A run paused itself",
     "run.stopped": "A run stopped",
+    "schedule.failed": "An occurrence failed",
     "schedule.held": "A schedule is held",
     "schedule.missed": "An occurrence was missed",
 }
