@@ -271,6 +271,12 @@ def upgrade() -> None:
     op.add_column(
         "run",
         sa.Column(
+            "unanswered", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+    )
+    op.add_column(
+        "run",
+        sa.Column(
             "window_opens", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
     )
@@ -311,6 +317,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Their triggers go with the tables."""
     for column in (
+        "unanswered",
         "recipients_planned",
         "most_recipients",
         "audience_day",

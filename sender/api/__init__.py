@@ -21,7 +21,7 @@ from sender.campaigns.preview import Preview, preview
 from sender.campaigns.report import RunReport, report_run
 from sender.campaigns.test_send import send_test
 from sender.context import Context, open_context, set_up_database
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import cancel, pause
 from sender.errors import SenderError
 from sender.imports.contacts import import_contacts

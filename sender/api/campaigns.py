@@ -20,6 +20,7 @@ def launch_campaign(
     approve: Approve = lambda _plan: True,
     new_run: bool = False,
     send_now: bool = False,
+    any_time: bool = False,
 ) -> RunReport:
     """Plan, ask `approve`, send, and return what became of everybody.
 
@@ -29,25 +30,38 @@ def launch_campaign(
         approve: sees the plan before anything goes out; saying no sends nothing.
         new_run: open another run of a finished campaign, leaving out people already sent.
         send_now: send although the file has a schedule.
+        any_time: send outside the sending hours too; the audit trail keeps who did.
 
     Raises:
         RefusedError: the plan was not approved, or the rules forbid the launch.
         FileErrors: the file, or something it names, is wrong.
         ProviderError: the provider account cannot send.
     """
-    launch = prepare_launch(context, definition, new_run=new_run, send_now=send_now)
+    launch = prepare_launch(
+        context, definition, new_run=new_run, send_now=send_now, any_time=any_time
+    )
     return _carry_out(context, launch, approve)
 
 
 def resume_run(
-    context: Context, run_id: int, *, approve: Approve = lambda _plan: True
+    context: Context,
+    run_id: int,
+    *,
+    approve: Approve = lambda _plan: True,
+    any_time: bool = False,
 ) -> RunReport:
     """Carry a paused, stopped or interrupted run on; nobody is written to twice.
+
+    Args:
+        context: the installation.
+        run_id: the run.
+        approve: sees the plan before anything more goes out.
+        any_time: send outside the sending hours too; the audit trail keeps who did.
 
     Raises:
         RefusedError: the run is over, or the plan was not approved.
     """
-    return _carry_out(context, prepare_resume(context, run_id), approve)
+    return _carry_out(context, prepare_resume(context, run_id, any_time=any_time), approve)
 
 
 def _carry_out(context: Context, launch: Launch, approve: Approve) -> RunReport:

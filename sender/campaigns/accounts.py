@@ -68,6 +68,10 @@ class _Rationed:
         return self.inner.batch_limit
 
     @property
+    def messages_per_call(self) -> int:
+        return self.inner.messages_per_call
+
+    @property
     def concurrency(self) -> int:
         return self.inner.concurrency
 

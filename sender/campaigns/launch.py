@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.campaigns.audience import AudienceSource
+from sender.campaigns.carrying import pace_of
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.message import CampaignRenderer, make_renderer
 from sender.campaigns.opening import abandon, adopt, carry_on, find_or_open, require_resumable
@@ -29,11 +30,15 @@ from sender.campaigns.requirements import (
     require_within_limits,
 )
 from sender.campaigns.resolve import ResolvedCampaign, resolve
+from sender.campaigns.run_audience import audience_of_run
+from sender.campaigns.watching import has_workers, watch
+from sender.campaigns.window import override_window
 from sender.context import Context
-from sender.delivery.audience import Audience, ContactAudience, StagedAudience
-from sender.delivery.dispatch import Dispatcher, Ending, Progress
-from sender.delivery.pace import Pace
-from sender.delivery.planning import plan
+from sender.delivery.audience import Audience, StagedAudience
+from sender.delivery.dispatch import Dispatcher
+from sender.delivery.progress import Ending, Progress
+from sender.delivery.planning import PLANNABLE, TooManyRecipientsError, plan_next
+from sender.delivery.quota import Quota
 from sender.delivery.recovery import live_dispatchers, recover
 from sender.delivery.restored import require_reconciled
 from sender.delivery.runs import (
@@ -50,6 +55,7 @@ from sender.delivery.source import count_staged, forget_recipients, stage_recipi
 from sender.delivery.staging_retention import erase_expired
 from sender.errors import RefusedError, SettingsError
 from sender.inbound.retention import erase_expired as erase_inbound
+from sender.jobs.sending import enqueue_sending
 from sender.providers.base import Provider
 from sender.store.campaigns import CampaignVersion, Run
 from sender.suppression.journal import require_up_to_date
@@ -70,6 +76,9 @@ class Launch:
         renderer: of the run's version.
         audience: whom the run is about.
         provider: opened and able to send.
+        rate_per_second: what its account allows, in messages.
+        quota: what its account allows a day.
+        by_workers: whether workers send it; otherwise this process does.
         plan: what it would do.
     """
 
@@ -81,15 +90,18 @@ class Launch:
     renderer: CampaignRenderer
     audience: Audience
     provider: Provider
-    pace: Pace
-    remaining_today: int | None
-    window_closes_at: datetime | None
+    rate_per_second: float
+    quota: Quota
+    by_workers: bool
     plan: LaunchPlan
     on_progress: Callable[[Progress], None] = lambda _progress: None
     _confirmed: bool = field(default=False, init=False)
 
     def confirm(self, on_planned: Callable[[int], None] = lambda _people: None) -> Counts:
-        """Say yes: everybody in the audience becomes a delivery, and the run is ready.
+        """Say yes: the first people in the audience become deliveries, and the run is ready.
+
+        The rest is planned while sending, so that a million people need not wait for it. Where
+        there are workers, they are told of the run in the transaction that makes it ready.
 
         Raises:
             RefusedError: meanwhile more people may be written to than `max_recipients`, the run
@@ -98,19 +110,31 @@ class Launch:
         self._confirmed = True
         self._hold_audience()
         context = self.context
-        for people in plan(context.store, context.clock, self.run_id, self.audience):
-            on_planned(people)
-        with context.store.write() as session:
-            run = get_run(session, self.run_id, lock=True)
-            counts = count(session, self.run_id)
-            self._make_ready(session, run, counts.pending)
-        if run.state is RunState.CANCELLED:
+        try:
+            people = plan_next(context.store, context.clock, self.run_id, self.audience)
+        except TooManyRecipientsError as too_many:
+            self._refuse_too_many(too_many.people)
             raise RefusedError(
-                f"{counts.pending:,} people may be written to by now; max_recipients is "
+                f"{too_many.people:,} people may be written to by now; max_recipients is "
                 f"{self.campaign.definition.max_recipients:,}.",
                 remedy="Nothing was sent. Raise max_recipients or narrow the audience.",
-            )
-        return counts
+            ) from None
+        on_planned(people or 0)
+        with context.store.write() as session:
+            self._make_ready(session, get_run(session, self.run_id, lock=True))
+            return count(session, self.run_id)
+
+    def _refuse_too_many(self, people: int) -> None:
+        """Cancel a run that nobody was sent anything of; stop one that is under way."""
+        now, who = self.context.clock.now(), self.context.operator
+        with self.context.store.write() as session:
+            run = get_run(session, self.run_id, lock=True)
+            because = f"at least {people:,} people, more than max_recipients"
+            if run.started_at is None and run.state.is_open:
+                skip_pending(session, run.id, Reason.CANCELLED)
+                move(session, run, RunState.CANCELLED, now=now, operator=who, because=because)
+            elif run.state in PLANNABLE:
+                move(session, run, RunState.STOPPED, now=now, operator=who, because=because)
 
     def _hold_audience(self) -> None:
         """Let nobody read a staged audience anew from here on; it must be the one of the plan."""
@@ -127,39 +151,42 @@ class Launch:
                 )
             run.plan_ends_at = self.audience.last(session)
 
-    def _make_ready(self, session: Session, run: Run, pending: int) -> None:
+    def _make_ready(self, session: Session, run: Run) -> None:
         now, who = self.context.clock.now(), self.context.operator
         if run.state is RunState.PAUSING:  # its dispatcher may be gone
             pause(session, run.id, now=now, operator=who)
         if run.state not in SENDABLE:
             raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
-        if run.state is RunState.PLANNING and pending > self.campaign.definition.max_recipients:
-            skip_pending(session, run.id, Reason.CANCELLED)
-            because = "more people than max_recipients"
-            move(session, run, RunState.CANCELLED, now=now, operator=who, because=because)
-            return
         if not live_dispatchers(session, run.id, now):
             adopt(session, run, self.campaign)
         if run.state is not RunState.RUNNING:
+            run.unanswered, run.deferred_until = None, None
             move(session, run, RunState.READY, now=now, operator=who)
+        if self.by_workers:
+            enqueue_sending(session, run.id, run.priority)
 
     def dispatch(self) -> Ending:
-        """Send until everybody is settled or the run is paused, stopped or interrupted."""
+        """Send until everybody is settled or the run is paused, stopped or interrupted.
+
+        Where there are workers, watch them do it: an interruption ends the watching alone.
+        """
+        if self.by_workers:
+            return watch(self.context, self.run_id, self.on_progress)
         context = self.context
         with context.store.read() as session:
-            link_salt = get_run(session, self.run_id).link_salt
+            run = get_run(session, self.run_id)
         dispatcher = Dispatcher(
             store=context.store,
             clock=context.clock,
             provider=self.provider,
             renderer=self.renderer,
-            opt_out_url=opt_out_links(context.settings).of_run(link_salt),
+            opt_out_url=opt_out_links(context.settings).of_run(run.link_salt),
             run_id=self.run_id,
             version_id=self.version_id,
             operator=context.operator,
-            pace=self.pace,
-            remaining_today=self.remaining_today,
-            window_closes_at=self.window_closes_at,
+            pace=pace_of(context, self.campaign, run, self.rate_per_second),
+            audience=self.audience,
+            quota=self.quota,
             on_progress=self.on_progress,
         )
         return dispatcher.run()
@@ -177,6 +204,7 @@ def prepare_launch(
     *,
     new_run: bool = False,
     send_now: bool = False,
+    any_time: bool = False,
 ) -> Launch:
     """Find or open the run, check everything that can be checked, and work out the plan.
 
@@ -185,6 +213,7 @@ def prepare_launch(
         definition: the campaign file.
         new_run: open another run of a finished campaign, leaving out people already sent.
         send_now: send although the file has a schedule; the schedule is kept with the run's text.
+        any_time: send outside the sending hours too; the audit trail says who answers for it.
 
     Raises:
         FileErrors: the file names something that is not there, a template is wrong, or it has a
@@ -201,13 +230,16 @@ def prepare_launch(
     def find(session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
         return find_or_open(session, context, campaign, new_run=new_run)
 
-    return prepare(context, definition, find)
+    return prepare(context, definition, find, any_time=any_time)
 
 
 def prepare(
     context: Context,
     definition: CampaignDefinition,
     find: Callable[[Session, ResolvedCampaign], tuple[int, bool]],
+    *,
+    any_time: bool = False,
+    may_wait: bool = False,
 ) -> Launch:
     """Prepare the launch of the run that `find` returns.
 
@@ -216,6 +248,8 @@ def prepare(
         definition: what is sent.
         find: opens the run, or finds it, in a writing session; returns its id and whether it was
             open before.
+        any_time: send outside the sending hours too.
+        may_wait: whether the run may wait for its sending hours, as a scheduled one does.
 
     Raises:
         Everything that `prepare_launch` raises.
@@ -228,7 +262,6 @@ def prepare(
         campaign = resolve(session, definition)
         require_declarations(session, campaign)
         require_stricter(session, campaign, now)
-    window_closes_at = require_open_window(campaign, now)
     renderer = make_renderer(campaign)
     provider = open_account(campaign.account, context)
     with _closed_on_failure(provider):
@@ -239,8 +272,14 @@ def prepare(
             run_id, continues = find(session, campaign)
             run = get_run(session, run_id)
             require_reconciled(session, run)
+            if any_time:
+                override_window(session, run, operator=context.operator, now=now)
             version_id = run.version_id
         with _abandoned_on_failure(context, run_id, continues=continues):
+            by_workers = has_workers(context)
+            window_closes_at = None
+            if not may_wait:
+                window_closes_at = require_open_window(campaign, run, now)
             audience = _audience(context, campaign, run_id)
             planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)
             with context.store.read() as session:
@@ -256,11 +295,9 @@ def prepare(
         renderer=renderer,
         audience=audience,
         provider=provider,
-        pace=Pace(
-            context.store, context.clock, f"account:{campaign.account.id}", capacity.rate_per_second
-        ),
-        remaining_today=capacity.remaining_today,
-        window_closes_at=window_closes_at,
+        rate_per_second=capacity.rate_per_second,
+        quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
+        by_workers=by_workers,
         plan=launch_plan,
     )
 
@@ -291,7 +328,7 @@ def _abandon(context: Context, run_id: int, because: str) -> None:
         forget_recipients(context.store, run_id)
 
 
-def prepare_resume(context: Context, run_id: int) -> Launch:
+def prepare_resume(context: Context, run_id: int, *, any_time: bool = False) -> Launch:
     """Prepare to carry an open run on, with the text that was pinned for it.
 
     Raises:
@@ -309,7 +346,7 @@ def prepare_resume(context: Context, run_id: int) -> Launch:
     def find(session: Session, _campaign: ResolvedCampaign) -> tuple[int, bool]:
         return carry_on(session, run_id, version_id), True
 
-    return prepare(context, definition, find)
+    return prepare(context, definition, find, any_time=any_time)
 
 
 def _end_if_expired(context: Context, run_id: int) -> None:
@@ -327,16 +364,13 @@ def _end_if_expired(context: Context, run_id: int) -> None:
 
 
 def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audience:
-    wanted = campaign.definition.audience
-    if wanted.source is None:
-        return ContactAudience(
-            campaign.own.controller_id, campaign.definition.channel, wanted.where
-        )
+    """Return the run's audience; one from another database is read first, until it is planned."""
+    source = campaign.definition.audience.source
     with context.store.read() as session:
-        planned = get_run(session, run_id).plan_ends_at is not None
-    if not planned:
-        _stage(context, campaign, wanted.source, run_id)
-    return StagedAudience(run_id)
+        run = get_run(session, run_id)
+    if source is not None and run.plan_ends_at is None:
+        _stage(context, campaign, source, run_id)
+    return audience_of_run(run, campaign)
 
 
 def _stage(

@@ -11,10 +11,11 @@ from sender.campaigns.message import CampaignRenderer
 from sender.campaigns.plan import LaunchPlan
 from sender.campaigns.resolve import ResolvedBody, ResolvedCampaign, file_error
 from sender.campaigns.shapes import audience_shapes
-from sender.campaigns.window import closes_at
 from sender.consent.scopes import load_scope
 from sender.delivery.audience import Audience
+from sender.delivery.window import window_of
 from sender.errors import RefusedError
+from sender.store.campaigns import Run
 from sender.store.controllers import OptOutDeclaration
 from sender.toml.source import FileErrors
 
@@ -95,29 +96,33 @@ def require_no_schedule(definition: CampaignDefinition) -> None:
             definition,
             ("schedule",),
             "says when this goes out, and a launch sends now.",
-            "Launch it with --now to send now all the same; schedules are not acted on yet.",
+            "Schedule it with: sender schedule add FILE; or launch it with --now to send now.",
         )
 
 
-def require_open_window(campaign: ResolvedCampaign, now: datetime) -> datetime | None:
-    """Require that the sending window is open, and return when it closes; None without a window.
+def require_open_window(campaign: ResolvedCampaign, run: Run, now: datetime) -> datetime | None:
+    """Require that the run's sending hours have begun, and return when they end; None for no end.
+
+    On the controller's clock: people in other time zones wait for their own hours.
 
     Raises:
-        FileErrors: it is shut now, on the controller's clock.
+        FileErrors: they have not.
     """
-    window = campaign.definition.window
+    window = window_of(run)
     if window is None:
         return None
     zone = ZoneInfo(campaign.own.version.time_zone)
-    end = closes_at(window, zone, now)
-    if end is None:
+    if not window.is_open(now, zone):
+        opens_at = window.next_opening(now, zone).astimezone(zone)
         raise file_error(
             campaign.definition,
             ("window",),
-            f"is shut: it is {now.astimezone(zone):%H:%M} in {zone.key}.",
-            f"Launch or resume between {window.opens:%H:%M} and {window.closes:%H:%M}.",
+            f"is shut: it is {now.astimezone(zone):%H:%M} in {zone.key}, and messages go out from "
+            f"{window.opens // 60:02}:{window.opens % 60:02}.",
+            f"Launch it from {opens_at:%H:%M} on, give it a [schedule], or send at once with "
+            "--any-time, which is kept in the audit trail.",
         )
-    return end
+    return window.closes_at(now, zone)
 
 
 def require_sound_templates(

@@ -14,7 +14,8 @@ from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.contacts.addresses import find_address_ids
 from sender.contacts.normalise import normalise
 from sender.context import Context
-from sender.delivery.dispatch import Dispatcher, Ending
+from sender.delivery.dispatch import Dispatcher
+from sender.delivery.progress import Ending
 from sender.delivery.pace import Pace
 from sender.delivery.runs import cancel, count, get_run, move
 from sender.errors import RefusedError

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sender.campaigns.definition import CampaignDefinition
     from sender.campaigns.launch import Launch
     from sender.context import Context
-    from sender.delivery.dispatch import Ending, Progress
+    from sender.delivery.progress import Ending, Progress
 
 app = group("Check, launch and follow campaigns.")
 
@@ -29,6 +29,11 @@ RunArgument = Annotated[int, typer.Argument(help="The run's number.", metavar="R
 
 _WATCH_EVERY_SECONDS = 1.0
 _INTERRUPTED = 130
+
+AnyTimeFlag = Annotated[
+    bool,
+    typer.Option("--any-time", help="Send outside the sending hours too; kept in the audit trail."),
+]
 """128 + SIGINT, as shells count."""
 
 
@@ -126,6 +131,7 @@ def launch(
     now: Annotated[
         bool, typer.Option("--now", help="Send now although the file has a schedule.")
     ] = False,
+    any_time: AnyTimeFlag = False,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -135,20 +141,25 @@ def launch(
     definition = _load(file)
     out = Output(as_json=as_json)
     with opened() as context:
-        _carry_out(
-            context, prepare_launch(context, definition, new_run=new_run, send_now=now), out,
-            dry_run=dry_run, yes=yes,
-        )  # fmt: skip
+        prepared = prepare_launch(
+            context, definition, new_run=new_run, send_now=now, any_time=any_time
+        )
+        _carry_out(context, prepared, out, dry_run=dry_run, yes=yes)
 
 
 @app.command(epilog=examples("sender campaign resume 7 --yes"))
-def resume(run: RunArgument, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+def resume(
+    run: RunArgument,
+    any_time: AnyTimeFlag = False,
+    yes: YesFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Carry a paused, stopped or interrupted run on; nobody is written to twice."""
     from sender.campaigns.launch import prepare_resume  # noqa: PLC0415  # see _load
 
     with opened() as context:
         _carry_out(
-            context, prepare_resume(context, run), Output(as_json=as_json), dry_run=False, yes=yes
+            context, prepare_resume(context, run, any_time=any_time), Output(as_json=as_json), dry_run=False, yes=yes
         )
 
 
@@ -249,11 +260,11 @@ def _carry_out(
         people = prepared.plan.recipients
         out.confirm(f"Send to {people:,} {'person' if people == 1 else 'people'} now?", yes=yes)
         with out.progress("Planning") as advance:
-            counts = prepared.confirm(advance)
-        ending = _dispatch(prepared, out, counts.pending)
+            prepared.confirm(advance)
+        ending = _dispatch(prepared, out, people)
     finally:
         prepared.close()
-    _conclude(context, prepared.run_id, ending, out)
+    _conclude(context, prepared.run_id, ending, out, by_workers=prepared.by_workers)
 
 
 def _dispatch(prepared: "Launch", out: Output, pending: int) -> "Ending":
@@ -273,9 +284,11 @@ def _dispatch(prepared: "Launch", out: Output, pending: int) -> "Ending":
         return prepared.dispatch()
 
 
-def _conclude(context: "Context", run_id: int, ending: "Ending", out: Output) -> None:
+def _conclude(
+    context: "Context", run_id: int, ending: "Ending", out: Output, *, by_workers: bool
+) -> None:
     from sender.campaigns.report import report_run  # noqa: PLC0415  # see _load
-    from sender.delivery.dispatch import Ending  # noqa: PLC0415  # see _load
+    from sender.delivery.progress import Ending  # noqa: PLC0415  # see _load
 
     with context.store.read() as session:
         numbers = report_run(session, run_id)
@@ -288,8 +301,20 @@ def _conclude(context: "Context", run_id: int, ending: "Ending", out: Output) ->
     if ending in {Ending.PAUSED, Ending.INTERRUPTED}:
         state = numbers.state
         out.note(f"Run {run_id} is {state}. Carry it on with: sender campaign resume {run_id}")
+    if ending in {Ending.WAITING, Ending.HANDED_ON}:
+        out.note(_left_to_others(run_id, ending, workers=by_workers))
     if ending is Ending.INTERRUPTED:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _left_to_others(run_id: int, ending: "Ending", *, workers: bool) -> str:
+    if workers and ending.value == "handed_on":
+        return f"The workers go on sending run {run_id}: sender campaign status {run_id} --watch"
+    who = "the workers carry" if workers else "`sender schedule tick` carries"
+    return (
+        f"Run {run_id} waits for people who may not be written to yet; {who} it on then, or: "
+        f"sender campaign resume {run_id}"
+    )
 
 
 def _move(action: Any, run: int, *, as_json: bool) -> None:

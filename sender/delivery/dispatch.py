@@ -1,21 +1,28 @@
-"""Dispatch a run: render and check, wait for the rate, look and mark, call, record.
+"""Dispatch a run: share it out in parts, and bring each part's people through `Batch`.
 
-Several batches are under way at once where the provider gains by it. Nothing here decides who may
-be written to: `last_look` does, in the database, for every batch.
+Several batches are under way at once, and several dispatchers, here and on other machines, may work
+on one run. Nothing here decides who may be written to: `last_look` does, in the database, for every
+batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Protocol
 
-from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from sender.clock import Clock
-from sender.delivery.batch import Batch, BatchEnd
+from sender.delivery.audience import Audience
+from sender.delivery.batch import Batch, BatchEnd, Renderer, RunFacts
+from sender.delivery.brake import alert_stopped, brake
+from sender.delivery.hours import hours_of
+from sender.delivery.lanes import Lanes
 from sender.delivery.pace import Pace
+from sender.delivery.parts import cover_pending, outlook
+from sender.delivery.planning import TooManyRecipientsError
+from sender.delivery.progress import Ending, Progress
+from sender.delivery.quota import Quota
 from sender.delivery.recovery import (
     HEARTBEAT_EVERY,
     beat,
@@ -26,17 +33,18 @@ from sender.delivery.recovery import (
     was_ended,
 )
 from sender.delivery.runs import finish_if_done, get_run, move, settle, skip_pending
+from sender.delivery.shares import Chunk, Share, Shares
 from sender.errors import RefusedError
 from sender.inbound.outcomes import apply_stragglers
 from sender.providers.base import Directive, DirectiveAction, Provider
-from sender.rendering.message import RenderedMessage
-from sender.rendering.profile import Recipient
-from sender.store.deliveries import Delivery
+from sender.store.campaigns import Run
+from sender.store.controllers import Controller
 from sender.store.engine import Store
 from sender.suppression.journal import require_up_to_date
-from sender.vocabulary import DeliveryState, Reason, RunState
+from sender.vocabulary import Reason, RunState
 
 _POLL = timedelta(milliseconds=250)
+_LOOK_ROUND_EVERY = timedelta(milliseconds=100)
 _QUOTA_PAUSE = timedelta(hours=1)
 _MOST_FRUITLESS = 20
 """Batches in a row of which no request began in time, before the run stops and says so."""
@@ -44,33 +52,20 @@ _TOO_SLOW = (
     "requests do not begin within a second of the last look: connecting to the provider, or this "
     "machine, is too slow. Check the network and sender doctor --providers."
 )
+_SILENT_FROM = 3
+"""Batches in a row that the provider left in doubt, before the run waits and tries one message."""
+_SILENT_PAUSE = timedelta(minutes=1)
+_LONGEST_SILENT_PAUSE = timedelta(minutes=15)
 
+MOST_AT_ONCE = 200
+"""People of one last look. More would save little, and each is gone through again if it is late."""
+CALLS_WITHIN = timedelta(milliseconds=400)
+"""The calls of one last look should have begun by then: it is good for a second."""
+UNDER_WAY = 3
+"""Batches at the same time: one is calling while one is prepared and one is recorded."""
 
-class Renderer(Protocol):
-    """Makes one person's message. Safe to use from several threads at once."""
-
-    @property
-    def fields_used(self) -> frozenset[str]:
-        """The recipient fields that the templates name; these are kept with the delivery."""
-        ...
-
-    def render(self, recipient: Recipient) -> RenderedMessage:
-        """Return the finished, checked message.
-
-        Raises:
-            MessageRefused: it cannot be made, or does not pass the check.
-        """
-        ...
-
-
-class Ending(StrEnum):
-    """Why a dispatcher left its run."""
-
-    FINISHED = "finished"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
+PATIENCE = timedelta(hours=1)
+"""How long a launcher waits for people who may not be written to yet before it leaves."""
 
 
 _ENDINGS = {
@@ -80,34 +75,6 @@ _ENDINGS = {
     RunState.CANCELLED: Ending.CANCELLED,
 }
 """A run in any other state is in other hands already."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What this dispatcher has done so far, for people who watch."""
-
-    accepted: int = 0
-    skipped: int = 0
-    rejected: int = 0
-    returned: int = 0
-    unknown: int = 0
-    provider_calls: int = 0
-    waiting_until: datetime | None = None
-    waiting_for: str = ""
-
-    @property
-    def settled(self) -> int:
-        """How many people are no longer waiting."""
-        return self.accepted + self.skipped + self.rejected + self.unknown
-
-    def add(self, end: BatchEnd) -> None:
-        """Count one batch."""
-        self.accepted += end.accepted
-        self.skipped += end.skipped
-        self.rejected += end.rejected
-        self.returned += end.returned
-        self.unknown += end.unknown
-        self.provider_calls += end.calls
 
 
 @dataclass(slots=True)
@@ -124,8 +91,14 @@ class Dispatcher:
         version_id: the campaign version that `renderer` renders.
         operator: for the audit trail.
         pace: of the provider account.
-        remaining_today: what the account's daily quota leaves; None is unlimited.
-        window_closes_at: when to pause because the sending window closes; None without one.
+        by_hand: whether a person waits for it: then it works alone, and its interruption pauses the
+            run. Otherwise others may work beside it, and the run is left to whoever comes next.
+        audience: whom the run is about, to plan what is not planned; None: all is.
+        quota: of the provider account; None: unlimited.
+        worker_id: the worker that it belongs to, if any.
+        until: when to hand the run on; None: never.
+        patience: how long to wait for people who may not be written to yet before leaving.
+        stopping: whether this process is to stop.
         on_progress: called from this thread after every change.
     """
 
@@ -138,34 +111,47 @@ class Dispatcher:
     version_id: int
     operator: str
     pace: Pace
-    remaining_today: int | None = None
-    window_closes_at: datetime | None = None
+    by_hand: bool = True
+    audience: Audience | None = None
+    quota: Quota | None = None
+    worker_id: int | None = None
+    until: datetime | None = None
+    patience: timedelta = PATIENCE
+    stopping: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda _progress: None
     progress: Progress = field(default_factory=Progress)
     _dispatcher_id: int = 0
-    _cursor: int = 0
+    _facts: RunFacts = field(init=False)
+    _shares: Shares = field(init=False)
+    _lanes: Lanes = field(init=False)
     _last_beat: datetime | None = None
+    _last_round: datetime | None = None
     _stop_requested: bool = False
     _fruitless: int = 0
+    _probing: bool = False
+    _waits: bool = False
 
     def run(self) -> Ending:
-        """Dispatch until nobody is left, or the run is paused, stopped, cancelled or interrupted.
+        """Dispatch until nobody is left, or the run is paused, stopped, cancelled or handed on.
 
         Raises:
-            RefusedError: another dispatcher is at work on this run, or it may not be sent.
+            RefusedError: another dispatcher is at work where this one works alone, or the run may
+                not be sent.
         """
         self._enter()
+        self._lanes = Lanes(self.provider.concurrency, self.clock.monotonic)
         interrupted = False
         try:
             self._work()
         except KeyboardInterrupt:
             interrupted = True
         finally:
+            self._lanes.close()
             ending = self._leave(interrupted=interrupted)
         return ending
 
     def request_stop(self) -> None:
-        """Let the calls that have begun finish, begin no more, and leave the run paused."""
+        """Let the calls that have begun finish, and begin no more."""
         self._stop_requested = True
 
     def _enter(self) -> None:
@@ -173,33 +159,43 @@ class Dispatcher:
         require_up_to_date(self.store, now)
         with self.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
-            if run.state not in {RunState.READY, RunState.RUNNING}:
-                raise RefusedError(f"Run {self.run_id} is {run.state.value}; it cannot be sent.")
-            if run.version_id != self.version_id:
-                raise RefusedError(
-                    f"The text of run {self.run_id} was amended meanwhile.",
-                    remedy=f"Look at it again with: sender campaign resume {self.run_id}",
-                )
-            others = live_dispatchers(session, self.run_id, now)
-            if others:
-                where = ", ".join(f"process {row.process_id} on {row.host}" for row in others)
-                raise RefusedError(
-                    f"Run {self.run_id} is being sent already, by {where}.",
-                    remedy="Watch it with: sender campaign status --watch",
-                )
-            self.progress.unknown += recover(session, self.run_id, now)
-            self._dispatcher_id = start_dispatcher(session, self.run_id, now)
+            self._require_sendable(run)
+            if self.by_hand:
+                _require_alone(session, run, now)
+            self.progress.unknown += recover(session, run.id, now)
+            self._dispatcher_id = start_dispatcher(session, run.id, now, self.worker_id)
             self._last_beat = now
+            controller = session.get_one(Controller, run.controller_id)
+            self._facts = RunFacts(controller.slug, run.is_test, run.expires_at)
+            self._shares = Shares(
+                store=self.store,
+                clock=self.clock,
+                run_id=run.id,
+                dispatcher_id=self._dispatcher_id,
+                hours=hours_of(session, run),
+                audience=self.audience,
+                may_plan=lambda: not self._must_stop(self.clock.now()),
+                on_planned=self._note_planned,
+            )
             if run.state is not RunState.RUNNING:
                 move(session, run, RunState.RUNNING, now=now, operator=self.operator)
+            cover_pending(session, run.id, now)
+
+    def _require_sendable(self, run: Run) -> None:
+        if run.state not in {RunState.READY, RunState.RUNNING}:
+            raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
+        if run.version_id != self.version_id:
+            raise RefusedError(
+                f"The text of run {run.id} was amended meanwhile.",
+                remedy=f"Look at it again with: sender campaign resume {run.id}",
+            )
 
     def _work(self) -> None:
-        workers = self.provider.concurrency
-        with ThreadPoolExecutor(workers, thread_name_prefix="dispatch") as pool:
-            under_way: set[Future[BatchEnd]] = set()
+        with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="dispatch") as pool:
+            under_way: dict[Future[BatchEnd], Share] = {}
             try:
                 while self._may_go_on():
-                    self._fill(pool, under_way, workers + 1)
+                    self._fill(pool, under_way)
                     if not under_way and not self._more_to_come():
                         return
                     self._collect(under_way)
@@ -213,114 +209,148 @@ class Dispatcher:
         """Look at the run, beat, and wait through a deferral; False when this process must stop."""
         while True:
             now = self.clock.now()
+            if self._must_stop(now):
+                return False
+            if self._last_round is not None and now - self._last_round < _LOOK_ROUND_EVERY:
+                return True
+            self._beat(now)
             with self.store.read() as session:
                 run = get_run(session, self.run_id)
-                state, deferred_until, expires_at = run.state, run.deferred_until, run.expires_at
-                replaced = was_ended(session, self._dispatcher_id)
-            self._beat(now)
-            if self._stop_requested or replaced or state is not RunState.RUNNING:
+                if run.state is not RunState.RUNNING or was_ended(session, self._dispatcher_id):
+                    return False
+            self._probing = (run.unanswered or 0) >= _SILENT_FROM
+            if run.expires_at is not None and run.expires_at <= now:
                 return False
-            if any(end is not None and end <= now for end in (expires_at, self.window_closes_at)):
-                return False
-            if deferred_until is None or deferred_until <= now:
+            if run.deferred_until is None or run.deferred_until <= now:
                 self.progress.waiting_until = None
+                self._last_round = now
                 return True
-            self._idle(min(deferred_until - now, _POLL), until=deferred_until)
+            if not self._idle_until(run.deferred_until, now):
+                return False
+
+    def _must_stop(self, now: datetime) -> bool:
+        return (
+            self._stop_requested
+            or self.stopping()
+            or (self.until is not None and self.until <= now)
+        )
 
     def _beat(self, now: datetime) -> None:
         if self._last_beat is not None and now - self._last_beat < HEARTBEAT_EVERY:
             return
         with self.store.write() as session:
-            beat(session, self._dispatcher_id, now)
+            beat(session, self._dispatcher_id, now, self.progress.accepted)
+            run = get_run(session, self.run_id)
+            why = brake(session, run, now) if run.state is RunState.RUNNING else None
+            if why is not None:
+                run = get_run(session, self.run_id, lock=True)
+                move(session, run, RunState.PAUSING, now=now, operator="sender", because=why)
         self._last_beat = now
 
-    def _idle(self, duration: timedelta, *, until: datetime) -> None:
+    def _idle_until(self, until: datetime, now: datetime) -> bool:
+        """Wait a little for a later time; False when it is too far away to stay for."""
+        if until - now > self.patience:
+            self._waits = True
+            return False
         self.progress.waiting_until = until
         self.on_progress(self.progress)
-        self.clock.sleep(duration.total_seconds())
-
-    def _fill(self, pool: ThreadPoolExecutor, under_way: set[Future[BatchEnd]], most: int) -> None:
-        while len(under_way) < most:
-            delivery_ids = self._next_ids(self._batch_size())
-            if not delivery_ids:
-                return
-            under_way.add(pool.submit(self._send, delivery_ids))
-
-    def _batch_size(self) -> int:
-        size = self.pace.most_at_once(self.provider.batch_limit)
-        return size if self.remaining_today is None else min(size, max(0, self.remaining_today))
-
-    def _next_ids(self, size: int) -> list[int]:
-        if size == 0:
-            return []
-        with self.store.read() as session:
-            ids = list(
-                session.scalars(
-                    select(Delivery.id)
-                    .where(
-                        Delivery.run_id == self.run_id,
-                        Delivery.state == DeliveryState.PENDING,
-                        Delivery.id > self._cursor,
-                        or_(
-                            Delivery.not_before.is_(None),
-                            Delivery.not_before <= self.clock.now(),
-                        ),
-                    )
-                    .order_by(Delivery.id)
-                    .limit(size)
-                )
-            )
-        if ids:
-            self._cursor = ids[-1]
-            if self.remaining_today is not None:
-                self.remaining_today -= len(ids)
-        return ids
-
-    def _more_to_come(self) -> bool:
-        """Whether pending people are left for another pass, now or later."""
-        if self.remaining_today is not None and self.remaining_today <= 0:
-            self._renew_quota()
-        self._cursor = 0
-        with self.store.read() as session:
-            pending, earliest = session.execute(
-                select(
-                    func.count(),
-                    func.min(func.coalesce(Delivery.not_before, self.clock.now())),
-                ).where(Delivery.run_id == self.run_id, Delivery.state == DeliveryState.PENDING)
-            ).one()
-        if not pending:
-            return False
-        now = self.clock.now()
-        if earliest > now:
-            self._idle(min(earliest - now, _POLL), until=earliest)
+        self.clock.sleep(min(until - now, _POLL).total_seconds())
         return True
 
-    def _renew_quota(self) -> None:
-        capacity = self.provider.capacity()
-        self.remaining_today = capacity.remaining_today
-        if capacity.remaining_today == 0:
-            self._defer(_QUOTA_PAUSE, "the provider's daily quota is used up")
+    def _fill(self, pool: ThreadPoolExecutor, under_way: dict[Future[BatchEnd], Share]) -> None:
+        most = 1 if self._probing else UNDER_WAY
+        while len(under_way) < most:
+            size = self._batch_size()
+            chunk = self._next_chunk(size) if size else None
+            if chunk is None:
+                return
+            batch = self._batch(chunk.closes_at)
+            under_way[pool.submit(batch.send, chunk.people)] = chunk.share
 
-    def _collect(self, under_way: set[Future[BatchEnd]]) -> None:
+    def _next_chunk(self, size: int) -> Chunk | None:
+        try:
+            chunk = self._shares.next_chunk(size)
+        except TooManyRecipientsError as too_many:
+            chunk = None
+            people = f"{too_many.people:,}"
+            self._stop(f"at least {people} people may be written to, more than max_recipients")
+        self._give_back(size - (len(chunk.people) if chunk else 0))
+        return chunk
+
+    def _note_planned(self, people: int) -> None:
+        self._beat(self.clock.now())
+        self.progress.planned += people
+        self.on_progress(self.progress)
+
+    def _batch_size(self) -> int:
+        """Return how many people the next last look may be for; 0 when the quota is used up."""
+        if self._probing:
+            size = 1
+        else:
+            a_call = self.provider.messages_per_call
+            in_a_call = self.pace.most_at_once(a_call, in_one_call=True)
+            side_by_side = self.pace.most_at_once(MOST_AT_ONCE, in_one_call=False)
+            in_time = self._lanes.calls_within(CALLS_WITHIN) * in_a_call
+            size = max(in_a_call, min(side_by_side, in_time) // in_a_call * in_a_call)
+        if self.quota is None:
+            return size
+        taken = self.quota.take(size)
+        if taken == 0:
+            self._defer(_QUOTA_PAUSE, "the provider's daily quota is used up")
+        return taken
+
+    def _more_to_come(self) -> bool:
+        """Whether there is more to do here: at once, or when somebody may be written to."""
+        with self.store.read() as session:
+            ahead = outlook(session, get_run(session, self.run_id))
+        now = self.clock.now()
+        if ahead.ready_at is not None:
+            return ahead.ready_at <= now or self._idle_until(ahead.ready_at, now)
+        self._waits = ahead.open_parts > 0 or not ahead.is_planned
+        return False
+
+    def _give_back(self, messages: int) -> None:
+        if self.quota is not None and messages > 0:
+            self.quota.give_back(messages)
+
+    def _collect(self, under_way: dict[Future[BatchEnd], Share]) -> None:
         if not under_way:
             return
         done, _ = wait(under_way, timeout=_POLL.total_seconds(), return_when=FIRST_COMPLETED)
         for future in done:
-            under_way.discard(future)
+            share = under_way.pop(future)
+            share.under_way -= 1
             self._take(future.result())
+            if not self._stop_requested:
+                self._shares.let_go_if_done(share)
+        self.progress.skipped += self._shares.out_of_hours
+        self._shares.out_of_hours = 0
         self.on_progress(self.progress)
 
     def _take(self, end: BatchEnd) -> None:
         self.progress.add(end)
-        if self.remaining_today is not None:
-            self.remaining_today += end.skipped + end.returned + end.untouched
+        self._give_back(end.skipped + end.returned + end.untouched)
         if end.directive is not None:
             self._obey(end.directive)
-        elif end.accepted:
-            self.pace.speed_up()
         self._fruitless = self._fruitless + 1 if end.never_started else 0
         if self._fruitless >= _MOST_FRUITLESS:
             self._stop(_TOO_SLOW)
+        if end.unanswered or (end.accepted and self._probing):
+            self._note_silence(silent=end.unanswered)
+
+    def _note_silence(self, *, silent: bool) -> None:
+        """Count what the provider left in doubt: after some, wait, and try with one message.
+
+        Each message to a provider that does not answer is one that nobody will send again.
+        """
+        with self.store.write() as session:
+            run = get_run(session, self.run_id, lock=True)
+            run.unanswered = (run.unanswered or 0) + 1 if silent else 0
+            times = run.unanswered - _SILENT_FROM
+        self._probing = times >= 0
+        if self._probing:
+            pause = min(_SILENT_PAUSE * 2 ** min(times, 10), _LONGEST_SILENT_PAUSE)
+            self._defer(pause, "the provider does not answer")
 
     def _obey(self, directive: Directive) -> None:
         why = f"{directive.code}: {directive.remedy}"[:500]
@@ -333,35 +363,41 @@ class Dispatcher:
             self._defer(directive.delay, why)
 
     def _stop(self, why: str) -> None:
+        now = self.clock.now()
         with self.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
             if run.state is RunState.RUNNING:
-                now = self.clock.now()
                 move(session, run, RunState.STOPPED, now=now, operator="sender", because=why)
+                alert_stopped(session, run, why, now)
 
     def _defer(self, delay: timedelta, why: str) -> None:
         until = self.clock.now() + delay
         self.progress.waiting_for = why
+        self._last_round = None
         with self.store.write() as session:
             run = get_run(session, self.run_id, lock=True)
             if run.deferred_until is None or run.deferred_until < until:
                 run.deferred_until = until
 
-    def _send(self, delivery_ids: Sequence[int]) -> BatchEnd:
-        batch = Batch(
+    def _batch(self, closes_at: datetime | None) -> Batch:
+        return Batch(
             store=self.store,
             clock=self.clock,
             provider=self.provider,
+            lanes=self._lanes,
             renderer=self.renderer,
             opt_out_url=self.opt_out_url,
             run_id=self.run_id,
             version_id=self.version_id,
             dispatcher_id=self._dispatcher_id,
+            facts=self._facts,
             pace=self.pace,
-            window_closes_at=self.window_closes_at,
-            stopping=lambda: self._stop_requested,
+            window_closes_at=closes_at,
+            stopping=self._is_stopping,
         )
-        return batch.send(delivery_ids)
+
+    def _is_stopping(self) -> bool:
+        return self._stop_requested or self.stopping()
 
     def _leave(self, *, interrupted: bool) -> Ending:
         now = self.clock.now()
@@ -371,20 +407,38 @@ class Dispatcher:
                 if not run.state.is_open:  # what this one knows it never sent, nobody will send now
                     skip_pending(session, run.id, Reason.CANCELLED)
                 return _ending(run.state, interrupted=True)
-            end_dispatcher(session, self._dispatcher_id, now)
-            apply_stragglers(session, now)
-            settle(session, run, now=now, operator=self.operator)
-            if run.state is RunState.RUNNING and not finish_if_done(
-                session, run, now=now, operator=self.operator
-            ):
-                interrupted = True
-                move(session, run, RunState.PAUSED, now=now, operator=self.operator)
-            return _ending(run.state, interrupted=interrupted)
+            end_dispatcher(session, self._dispatcher_id, now, self.progress.accepted)
+            if not live_dispatchers(session, run.id, now):
+                apply_stragglers(session, now)
+                settle(session, run, now=now, operator=self.operator)
+            if run.state is not RunState.RUNNING:
+                return _ending(run.state, interrupted=interrupted)
+            if finish_if_done(session, run, now=now, operator=self.operator):
+                return Ending.FINISHED
+            return self._hand_on(session, run, now, interrupted=interrupted)
+
+    def _hand_on(self, session: Session, run: Run, now: datetime, *, interrupted: bool) -> Ending:
+        """Leave a run that is not done: to others, to a later time, or to a person's resume."""
+        if not self.by_hand:
+            return Ending.WAITING if self._waits else Ending.HANDED_ON
+        if self._waits and not interrupted:
+            move(session, run, RunState.READY, now=now, operator=self.operator)
+            return Ending.WAITING
+        move(session, run, RunState.PAUSED, now=now, operator=self.operator)
+        return Ending.INTERRUPTED
 
 
 def _ending(state: RunState, *, interrupted: bool) -> Ending:
     if state is RunState.FINISHED:
         return Ending.FINISHED
-    if interrupted or state not in _ENDINGS:
-        return Ending.INTERRUPTED
-    return _ENDINGS[state]
+    return Ending.INTERRUPTED if interrupted else _ENDINGS.get(state, Ending.INTERRUPTED)
+
+
+def _require_alone(session: Session, run: Run, now: datetime) -> None:
+    others = live_dispatchers(session, run.id, now)
+    if others:
+        where = ", ".join(f"process {row.process_id} on {row.host}" for row in others)
+        raise RefusedError(
+            f"Run {run.id} is being sent already, by {where}.",
+            remedy="Watch it with: sender campaign status --watch",
+        )

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from sender.consent.eligibility import People, decisions, given_as, moments
 from sender.consent.freshness import FreshnessPolicy
 from sender.consent.policy import Scope
+from sender.delivery.frequency import Person, capped
 from sender.delivery.recovery import was_ended
 from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
@@ -48,6 +49,7 @@ class Prepared:
     Attributes:
         delivery_id: the delivery.
         address_id: the ledger's id of the address it was rendered for.
+        contact_id: the controller's contact, if the person is one.
         message_hash: SHA-256 of the message.
         segments: SMS parts; None for e-mail.
         values: the attribute values that the message used; personal, erasable.
@@ -55,6 +57,7 @@ class Prepared:
 
     delivery_id: int
     address_id: int
+    contact_id: int | None
     message_hash: bytes
     segments: int | None
     values: Mapping[str, Any]
@@ -106,6 +109,13 @@ def look_and_mark(
         return Look(run.state)
     if was_ended(session, dispatcher_id):
         return Look(run.state)
+    # Before deliveries are locked: whoever writes to a person locks in the same order.
+    over_the_cap = capped(
+        session,
+        run,
+        [Person(item.delivery_id, item.address_id, item.contact_id) for item in prepared],
+        at,
+    )
     mine = _still_pending(session, [item.delivery_id for item in prepared])
     waiting = [item for item in prepared if item.delivery_id in mine]
     if not waiting:
@@ -116,6 +126,9 @@ def look_and_mark(
         for item in waiting
         if (verdict := verdicts[item.delivery_id]).refusal is not None
     }
+    for item in waiting:
+        if item.delivery_id in over_the_cap:
+            skipped.setdefault(item.delivery_id, Reason.FREQUENCY_CAP)
     _skip(session, verdicts, skipped)
     going = [item for item in waiting if item.delivery_id not in skipped]
     _mark(session, _Marking(run, dispatcher_id, at), going, verdicts)

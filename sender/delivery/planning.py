@@ -1,30 +1,48 @@
 """Plan a run: everybody in its audience becomes a delivery, pending or skipped with a reason.
 
-Set-based, in ranges of address ids: each range is one short transaction that moves
-`planned_through`, so a crash resumes at the next range and nobody is planned twice or left out.
+Set-based, in ranges of address ids. A range is first cut off as a part, which moves
+`planned_through`, and then planned in one short transaction; several processes plan side by side.
+A crash between the two leaves a part that the next one plans: nobody is planned twice or left out.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, insert, literal, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from sender.clock import Clock
 from sender.consent.eligibility import decisions
 from sender.consent.policy import Scope
 from sender.delivery.audience import Audience
+from sender.delivery.parts import PART_SIZE
 from sender.delivery.restored import planned_already, sent_in_lost_run
 from sender.delivery.scopes import scopes_of_run
 from sender.store.base import Word
-from sender.store.campaigns import Run
+from sender.store.campaigns import Run, RunPart
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.vocabulary import DeliveryState, Reason, RunState
 
 RANGE_SIZE = 20_000
 """People a transaction: the longest write lock stays far under a quarter of a second."""
+
+PLANNABLE = (RunState.PLANNING, RunState.READY, RunState.RUNNING)
+"""States of a run whose audience may be planned further."""
 
 HANDED_OVER = (
     DeliveryState.DISPATCHING,
@@ -36,21 +54,100 @@ HANDED_OVER = (
 """States in which a provider has, or may have, the message."""
 
 
+class TooManyRecipientsError(Exception):
+    """The next range would bring more people into the run than it may have; it was not planned.
+
+    Attributes:
+        people: how many there would be, at least.
+    """
+
+    def __init__(self, people: int) -> None:
+        super().__init__(people)
+        self.people = people
+
+
+class _NotPlannableError(Exception):
+    """The run was paused or ended while a range of it was being planned."""
+
+
 def plan(store: Store, clock: Clock, run_id: int, audience: Audience) -> Iterator[int]:
     """Plan the run to its end, yielding how many people each range held; resumes where it was.
 
-    The run's state is left at `planning`; the caller decides what follows.
+    The run's state is left as it is; the caller decides what follows.
+
+    Raises:
+        TooManyRecipientsError: the run may not have so many; what was planned stays.
     """
-    with store.write() as session:
-        run = session.get_one(Run, run_id, with_for_update=True)
-        if run.plan_ends_at is None:
-            run.plan_ends_at = audience.last(session)
-        end = run.plan_ends_at
-    planned_through = 0
-    while planned_through < end:
-        planned_through, people = _plan_range(store, clock, run_id, audience, end)
+    while (people := plan_next(store, clock, run_id, audience)) is not None:
         if people:
             yield people
+
+
+def plan_next(store: Store, clock: Clock, run_id: int, audience: Audience) -> int | None:
+    """Plan one more range, beside others who do the same; return how many people it held.
+
+    Returns None when nothing is left that nobody plans already, or the run may not be planned now.
+
+    Raises:
+        TooManyRecipientsError: the run may not have so many.
+    """
+    part_id = _cut_off(store, run_id, audience)
+    if part_id is None:
+        return None
+    try:
+        with store.write() as session:
+            part = session.scalar(_unplanned(run_id).where(RunPart.id == part_id))
+            if part is None:  # somebody else was quicker
+                return 0
+            return _plan_part(session, part, audience, clock)
+    except _NotPlannableError:
+        return None
+
+
+def _cut_off(store: Store, run_id: int, audience: Audience) -> int | None:
+    """Cut the next range off the audience; one that somebody left unplanned goes first."""
+    with store.write() as session:
+        run = session.get_one(Run, run_id, with_for_update={"key_share": True})
+        if run.state not in PLANNABLE:
+            return None
+        left = session.scalar(_unplanned(run_id))
+        if left is not None:
+            return left.id
+        if run.plan_ends_at is None:
+            run.plan_ends_at = audience.last(session)
+        low, end = run.planned_through, run.plan_ends_at
+        if low >= end:
+            return None
+        run.planned_through = min(audience.range_end(session, low, RANGE_SIZE) or end, end)
+        part = RunPart(run_id=run_id, above=low, through=run.planned_through)
+        session.add(part)
+        session.flush()
+        return part.id
+
+
+def _unplanned(run_id: int) -> Select[RunPart]:
+    """Return the query of the first part that nobody is planning."""
+    return (
+        select(RunPart)
+        .where(RunPart.run_id == run_id, RunPart.done_at.is_(None), RunPart.planned_at.is_(None))
+        .order_by(RunPart.above)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def count_unplanned(session: Session, run: Run, audience: Audience) -> int:
+    """Count the people of the run's audience that have no delivery yet."""
+    unplanned = select(RunPart.above, RunPart.through).where(
+        RunPart.run_id == run.id, RunPart.done_at.is_(None), RunPart.planned_at.is_(None)
+    )
+    ranges = [(row.above, row.through) for row in session.execute(unplanned)]
+    if run.plan_ends_at is None or run.planned_through < run.plan_ends_at:
+        ranges.append((run.planned_through, run.plan_ends_at or audience.last(session)))
+    return sum(
+        session.scalar(select(func.count()).select_from(audience.people(low, high).rows)) or 0
+        for low, high in ranges
+    )
 
 
 def forecast(
@@ -96,29 +193,77 @@ def first_allowed(
     return keys
 
 
-def _plan_range(
-    store: Store, clock: Clock, run_id: int, audience: Audience, end: int
-) -> tuple[int, int]:
-    with store.write() as session:
-        run = session.get_one(Run, run_id, with_for_update=True)
-        if run.state is not RunState.PLANNING or run.planned_through >= end:
-            return end, 0
-        low = run.planned_through
-        high = min(audience.range_end(session, low, RANGE_SIZE) or end, end)
-        scopes = scopes_of_run(session, run, clock.now())
-        sent_in = run.campaign_id if run.exclude_sent else None
-        decided = _decided(audience, scopes, low, high, sent_in).subquery("decided")
-        session.execute(_insert(run, audience, decided))
-        run.planned_through = high
-        return high, _count_planned(session, run_id, low, high)
+def _plan_part(session: Session, part: RunPart, audience: Audience, clock: Clock) -> int:
+    run = session.get_one(Run, part.run_id)
+    scopes = scopes_of_run(session, run, clock.now())
+    sent_in = run.campaign_id if run.exclude_sent else None
+    decided = _decided(audience, scopes, part.above, part.through, sent_in).subquery("decided")
+    session.execute(_insert(run, audience, decided))
+    people, pending = _count_planned(session, part)
+    _let_in(session, run, pending)
+    _split(session, part, pending, clock.now())
+    return people
 
 
-def _count_planned(session: Session, run_id: int, low: int, high: int) -> int:
+def _count_planned(session: Session, part: RunPart) -> tuple[int, int]:
+    """Count everybody in the part, and those who may be written to."""
     # Not `rowcount`: sqlite3 tells none for a statement that begins with WITH.
-    query = select(func.count()).where(
-        Delivery.run_id == run_id, Delivery.address_id > low, Delivery.address_id <= high
+    is_pending = Delivery.state == DeliveryState.PENDING
+    query = select(func.count(), func.count().filter(is_pending)).where(*_within(part))
+    people, pending = session.execute(query).one()
+    return people, pending
+
+
+def _within(part: RunPart) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Delivery.run_id == part.run_id,
+        Delivery.address_id > part.above,
+        Delivery.address_id <= part.through,
     )
-    return session.scalar(query) or 0
+
+
+def _let_in(session: Session, run: Run, pending: int) -> None:
+    """Count people into the run, which may have been cancelled or be full by now."""
+    planned = func.coalesce(Run.recipients_planned, 0) + pending
+    counted = session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.state.in_(PLANNABLE))
+        .values(recipients_planned=planned)
+        .returning(Run.recipients_planned, Run.most_recipients)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if counted is None:
+        raise _NotPlannableError
+    people, most = counted
+    if most is not None and (people or 0) > most:
+        raise TooManyRecipientsError(people or 0)
+
+
+def _split(session: Session, part: RunPart, pending: int, now: datetime) -> None:
+    """Cut a planned range into parts of as many pending people as one dispatcher takes."""
+    part.planned_at = now
+    if pending == 0:
+        part.done_at = now
+        return
+    cuts = list(_cuts(session, part)) if pending > PART_SIZE else []
+    edges = [part.above, *[cut for cut in cuts if cut < part.through], part.through]
+    part.through = edges[1]
+    session.add_all(
+        RunPart(run_id=part.run_id, above=above, through=through, planned_at=now)
+        for above, through in pairwise(edges[1:])
+    )
+
+
+def _cuts(session: Session, part: RunPart) -> Iterator[int]:
+    """Return the address id of every `PART_SIZE`-th pending person in the part."""
+    number = func.row_number().over(order_by=Delivery.address_id).label("number")
+    numbered = (
+        select(Delivery.address_id, number)
+        .where(*_within(part), Delivery.state == DeliveryState.PENDING)
+        .subquery()
+    )
+    last_ones = select(numbered.c.address_id).where(numbered.c.number % PART_SIZE == 0)
+    yield from session.scalars(last_ones.order_by(numbered.c.address_id))
 
 
 def _ranges(session: Session, audience: Audience, end: int) -> Iterator[tuple[int, int]]:

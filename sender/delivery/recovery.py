@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from sender.store.campaigns import Dispatcher
+from sender.delivery.parts import free_parts
+from sender.store.campaigns import Dispatcher, RunPart
 from sender.store.deliveries import Delivery
 from sender.vocabulary import DeliveryState
 
 HEARTBEAT_EVERY = timedelta(seconds=5)
-SILENT_AFTER = timedelta(seconds=60)
+SILENT_AFTER = timedelta(seconds=30)
 """A dispatcher counts as gone after this silence; one whose process is seen to be gone, at once.
 
 One that wakes up later can do no harm: its deadlines have passed, so it starts no request, what it
@@ -25,10 +26,13 @@ had marked is `unknown` by then, and its last looks mark nobody any more.
 """
 
 
-def start_dispatcher(session: Session, run_id: int, now: datetime) -> int:
+def start_dispatcher(
+    session: Session, run_id: int, now: datetime, worker_id: int | None = None
+) -> int:
     """Enter this process as a dispatcher of the run and return its id."""
     row = Dispatcher(
         run_id=run_id,
+        worker_id=worker_id,
         host=socket.gethostname(),
         process_id=os.getpid(),
         started_at=now,
@@ -39,19 +43,24 @@ def start_dispatcher(session: Session, run_id: int, now: datetime) -> int:
     return row.id
 
 
-def beat(session: Session, dispatcher_id: int, now: datetime) -> None:
-    """Say that this dispatcher is alive."""
+def beat(session: Session, dispatcher_id: int, now: datetime, accepted: int = 0) -> None:
+    """Say that this dispatcher is alive, and how many messages it saw accepted so far."""
     session.execute(
-        update(Dispatcher).where(Dispatcher.id == dispatcher_id).values(heartbeat_at=now)
+        update(Dispatcher)
+        .where(Dispatcher.id == dispatcher_id)
+        .values(heartbeat_at=now, accepted=accepted)
     )
 
 
-def end_dispatcher(session: Session, dispatcher_id: int, now: datetime) -> None:
+def end_dispatcher(session: Session, dispatcher_id: int, now: datetime, accepted: int = 0) -> None:
     """Say that this dispatcher has stopped and holds nothing any more."""
     session.execute(
         update(Dispatcher)
         .where(Dispatcher.id == dispatcher_id)
-        .values(heartbeat_at=now, ended_at=now)
+        .values(heartbeat_at=now, ended_at=now, accepted=accepted)
+    )
+    session.execute(
+        update(RunPart).where(RunPart.dispatcher_id == dispatcher_id).values(dispatcher_id=None)
     )
 
 
@@ -83,7 +92,10 @@ def is_alive(dispatcher: Dispatcher, now: datetime) -> bool:
 
 
 def recover(session: Session, run_id: int, now: datetime) -> int:
-    """Mark what the run's lost dispatchers left `dispatching` as `unknown`; return how many."""
+    """Mark what the run's lost dispatchers left `dispatching` as `unknown`; return how many.
+
+    Their parts are free for others again.
+    """
     alive = [row.id for row in live_dispatchers(session, run_id, now)]
     found = session.execute(
         update(Delivery)
@@ -95,6 +107,7 @@ def recover(session: Session, run_id: int, now: datetime) -> int:
         .values(state=DeliveryState.UNKNOWN, provider_code="dispatcher lost")
     )
     _close_lost(session, run_id, alive, now)
+    free_parts(session, run_id, alive)
     return found.rowcount  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 

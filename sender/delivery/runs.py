@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from sender.delivery.parts import cover_pending, is_planned
 from sender.delivery.recovery import live_dispatchers, recover
 from sender.errors import NotFoundError, RefusedError
 from sender.store.audit import Chain
@@ -169,16 +170,22 @@ def _working(session: Session, run_id: int, now: datetime) -> bool:
 def settle(session: Session, run: Run, *, now: datetime, operator: str) -> None:
     """Put a run that its last dispatcher has left into the state that it was heading for."""
     if run.state is RunState.PAUSING:
-        move(session, run, RunState.PAUSED, now=now, operator=operator)
+        because = run.stopped_because
+        move(session, run, RunState.PAUSED, now=now, operator=operator, because=because)
     elif run.state is RunState.CANCELLING:
         skip_pending(session, run.id, Reason.CANCELLED)
         move(session, run, RunState.CANCELLED, now=now, operator=operator)
 
 
 def finish_if_done(session: Session, run: Run, *, now: datetime, operator: str) -> bool:
-    """Finish a running run with nobody left to write to; runs don't wait for unknowns."""
+    """Finish a run with nobody left to plan or write to; runs don't wait for unknowns.
+
+    One that has expired is planned no further; how many were not is in its report.
+    """
     if run.expires_at is not None and run.expires_at <= now:
         skip_pending(session, run.id, Reason.EXPIRED)
+    elif not is_planned(session, run) or cover_pending(session, run.id, now):
+        return False
     waiting = (DeliveryState.PENDING, DeliveryState.DISPATCHING)
     left = session.scalar(
         select(Delivery.id).where(Delivery.run_id == run.id, Delivery.state.in_(waiting)).limit(1)

@@ -160,6 +160,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def messages_per_call(self) -> int:
+        """The most messages that one request to the provider carries, >= 1."""
+        ...
+
+    @property
     def concurrency(self) -> int:
         """How many `send` calls are worth making at the same time, >= 1."""
         ...

@@ -61,6 +61,8 @@ class Run(Base):
     state: Mapped[RunState]
     stopped_because: Mapped[str | None] = mapped_column(String(500))
     deferred_until: Mapped[datetime | None]
+    unanswered: Mapped[int | None]
+    """Batches in a row that the provider left in doubt, over all dispatchers."""
     version_id: Mapped[int] = mapped_column(ForeignKey("campaign_version.id"))
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"), index=True)
     controller_version_id: Mapped[int] = mapped_column(ForeignKey("controller_version.id"))

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, select, update
 
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.recovery import SILENT_AFTER
 from sender.delivery.runs import cancel, pause
 from sender.errors import RefusedError

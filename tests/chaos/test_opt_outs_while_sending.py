@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from sender.campaigns.launch import Launch, prepare_launch
 from sender.clock import SystemClock
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.store.campaigns import Run
 from sender.store.controllers import ProviderAccount
 from sender.store.deliveries import Delivery

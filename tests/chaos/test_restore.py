@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sender.campaigns.definition import CampaignDefinition, load_campaign
 from sender.consent.history import Subject
 from sender.consent.recording import Act, block_channel, object_to_all, withdraw_purpose
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import pause
 from sender.errors import RefusedError
 from sender.store.campaigns import Run

@@ -30,3 +30,9 @@ def twilio() -> Iterator[TwilioFake]:
     """Twilio at the other end."""
     with TwilioFake() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def one_call_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a last look be for one provider call, so that tests can step in between calls."""
+    monkeypatch.setattr("sender.delivery.dispatch.MOST_AT_ONCE", 50)

@@ -15,7 +15,7 @@ from sender.clock import SystemClock
 from sender.consent import objection as objection_module
 from sender.consent.objection import Objection, record_objection
 from sender.delivery.audience import ContactAudience
-from sender.delivery.dispatch import Ending, Progress
+from sender.delivery.progress import Ending, Progress
 from sender.delivery.outcomes import Outcome, record_outcomes
 from sender.delivery.planning import plan
 from sender.delivery.recovery import start_dispatcher

@@ -10,7 +10,7 @@ import pytest
 
 from sender.campaigns.accounts import account_settings
 from sender.campaigns.launch import prepare_launch
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import cancel
 from sender.inbound.reconcile import Reconciled, reconcile
 from sender.store.engine import Store

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sender.campaigns.amend import amend, preview_amendment
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.report import report_run
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import pause
 from sender.errors import RefusedError, SenderError
 from sender.store.campaigns import CampaignVersion

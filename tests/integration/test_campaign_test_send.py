@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from sender.campaigns.launch import prepare_launch, prepare_resume
 from sender.campaigns.test_send import send_test
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.errors import ProviderError, RefusedError, SettingsError
 from sender.store.campaigns import Run
 from sender.store.contacts import TestAddress

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sender.campaigns.launch import prepare_launch
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.store.engine import Store
 from sender.store.inbound import InboundNotification
 from sender.vocabulary import Channel, DeliveryState, Reason, RunState

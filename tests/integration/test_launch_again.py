@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sender.campaigns.amend import amend
 from sender.campaigns.launch import prepare_launch, prepare_resume
 from sender.context import Context
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.errors import RefusedError
 from sender.store.campaigns import Dispatcher, Run

@@ -14,7 +14,7 @@ from sender.campaigns.explain import explain
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.preview import preview
 from sender.delivery import source
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.source import forget_recipients
 from sender.errors import RefusedError
 from sender.store.campaigns import StagedRecipient

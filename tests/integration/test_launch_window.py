@@ -10,7 +10,7 @@ import pytest
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.pinning import read_pinned
 from sender.clock import SystemClock
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.store.campaigns import CampaignVersion
 from sender.store.engine import Store
 from sender.toml.source import FileErrors

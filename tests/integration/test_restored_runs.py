@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.test_send import send_test
 from sender.clock import SystemClock
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.delivery.replay_sent import SentAgain, write_down
 from sender.delivery.restored import has_lost_runs
 from sender.delivery.runs import move, pause

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from sender.delivery.dispatch import Ending
+from sender.delivery.progress import Ending
 from sender.store.campaigns import Run
 from sender.store.deliveries import Delivery
 from sender.store.engine import open_store

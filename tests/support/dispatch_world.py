@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from sender.campaigns.message import CampaignRenderer
 from sender.clock import Clock, SystemClock
 from sender.delivery.audience import ContactAudience
-from sender.delivery.dispatch import Dispatcher, Ending
+from sender.delivery.dispatch import Dispatcher
+from sender.delivery.progress import Ending
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
 from sender.delivery.runs import Counts, count, get_run, move
@@ -100,7 +101,8 @@ class Watched:
 class OneByOne(Pace):
     """Lets one message go at a time, so that a test can step in between."""
 
-    def most_at_once(self, limit: int) -> int:
+    def most_at_once(self, limit: int, *, in_one_call: bool) -> int:
+        del in_one_call
         return min(1, limit)
 
 

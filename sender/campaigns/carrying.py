@@ -1,0 +1,202 @@
+"""Carry a confirmed run on, with the text that was pinned for it: by a worker, or at a tick.
+
+Whether anybody may be written to is decided at each last look. What is kept here between calls is
+what costs time to make: the opened provider and the compiled templates.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.message import CampaignRenderer, make_renderer
+from sender.campaigns.pinning import read_pinned
+from sender.campaigns.resolve import ResolvedCampaign, resolve
+from sender.campaigns.run_audience import audience_of_run
+from sender.context import Context
+from sender.delivery.audience import Audience
+from sender.delivery.dispatch import Dispatcher
+from sender.delivery.progress import Ending
+from sender.delivery.pace import Pace
+from sender.delivery.quota import Quota
+from sender.delivery.restored import require_reconciled
+from sender.delivery.runs import get_run
+from sender.providers.base import Provider
+from sender.store.campaigns import CampaignVersion, Run
+from sender.suppression.links import opt_out_links
+from sender.vocabulary import Priority
+
+_MOST_KEPT: Final = 16
+_KEPT_FOR: Final = timedelta(minutes=5)
+"""What an account allows, and what a controller says of itself, is asked anew after this."""
+
+
+@dataclass(slots=True)
+class _Kit:
+    """What one version of one run is sent with."""
+
+    provider: Provider
+    renderer: CampaignRenderer
+    audience: Audience
+    pace: Pace
+    quota: Quota
+    opt_out_url: Callable[[int], str]
+    version_id: int
+    made_at: datetime
+    users: int = 0
+    retired: bool = False
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Carries runs on. Safe to use from several threads at once; close it at the end.
+
+    Attributes:
+        context: the installation.
+        worker_id: the worker that this belongs to; None at a scheduler's tick.
+    """
+
+    context: Context
+    worker_id: int | None = None
+    _kits: OrderedDict[tuple[int, int, int], _Kit] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def carry_on(
+        self,
+        run_id: int,
+        *,
+        until: datetime | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        patience: timedelta = timedelta(0),
+    ) -> Ending:
+        """Send what may be sent of a run now, beside whoever else does.
+
+        Args:
+            run_id: a run that was confirmed.
+            until: when to hand it on; None: go on until there is nothing to do.
+            stopping: whether this process is to stop.
+            patience: how long to wait for people who may not be written to yet.
+
+        Raises:
+            RefusedError: the run may not be sent (now).
+            ProviderError: its account cannot be used.
+            FileErrors: what its file names is not there any more.
+        """
+        kit = self._take(run_id)
+        try:
+            return Dispatcher(
+                store=self.context.store,
+                clock=self.context.clock,
+                provider=kit.provider,
+                renderer=kit.renderer,
+                opt_out_url=kit.opt_out_url,
+                run_id=run_id,
+                version_id=kit.version_id,
+                operator=self.context.operator,
+                pace=kit.pace,
+                by_hand=False,
+                audience=kit.audience,
+                quota=kit.quota,
+                worker_id=self.worker_id,
+                until=until,
+                patience=patience,
+                stopping=stopping,
+            ).run()
+        finally:
+            self._give_back(kit)
+
+    def close(self) -> None:
+        """Close every provider that is not in use; those in use close when they are given back."""
+        with self._lock:
+            kits = list(self._kits.values())
+            self._kits.clear()
+            for kit in kits:
+                _retire(kit)
+
+    def _take(self, run_id: int) -> _Kit:
+        now = self.context.clock.now()
+        with self.context.store.read() as session:
+            run = get_run(session, run_id)
+            key = (run_id, run.version_id, run.controller_version_id)
+        with self._lock:
+            kit = self._kits.get(key)
+            if kit is not None and now - kit.made_at < _KEPT_FOR:
+                kit.users += 1
+                self._kits.move_to_end(key)
+                return kit
+        made = self._make(run_id, now)
+        with self._lock:
+            before = self._kits.pop(key, None)
+            self._kits[key] = made
+            made.users = 1
+            if before is not None:
+                _retire(before)
+            while len(self._kits) > _MOST_KEPT:
+                _retire(self._kits.popitem(last=False)[1])
+        return made
+
+    def _give_back(self, kit: _Kit) -> None:
+        with self._lock:
+            kit.users -= 1
+            if kit.retired and kit.users == 0:
+                kit.provider.close()
+
+    def _make(self, run_id: int, now: datetime) -> _Kit:
+        context = self.context
+        links = opt_out_links(context.settings)
+        with context.store.read() as session:
+            run = get_run(session, run_id)
+            campaign = resolve(session, read_pinned(_version(session, run)))
+            require_reconciled(session, run)
+        provider = open_account(campaign.account, context)
+        try:
+            return _Kit(
+                provider=provider,
+                renderer=make_renderer(campaign),
+                audience=audience_of_run(run, campaign),
+                pace=pace_of(context, campaign, run, usable_rate(campaign, provider)),
+                quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
+                opt_out_url=links.of_run(run.link_salt),
+                version_id=run.version_id,
+                made_at=now,
+            )
+        except BaseException:
+            provider.close()
+            raise
+
+
+def usable_rate(campaign: ResolvedCampaign, provider: Provider) -> float:
+    """Ask the provider what rate the account allows now, in messages a second.
+
+    Raises:
+        ProviderError: the account cannot send.
+    """
+    return usable_capacity(campaign.account, provider).rate_per_second
+
+
+def pace_of(context: Context, campaign: ResolvedCampaign, run: Run, rate_per_second: float) -> Pace:
+    """Return the pace of the run's account, with the run's share in it."""
+    return Pace(
+        context.store,
+        context.clock,
+        f"account:{campaign.account.id}",
+        rate_per_second,
+        run_id=run.id,
+        weight=run.weight or 1,
+        urgent=run.priority is Priority.URGENT,
+    )
+
+
+def _version(session: Session, run: Run) -> CampaignVersion:
+    return session.get_one(CampaignVersion, run.version_id)
+
+
+def _retire(kit: _Kit) -> None:
+    kit.retired = True
+    if kit.users == 0:
+        kit.provider.close()

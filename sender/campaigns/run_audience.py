@@ -1,0 +1,15 @@
+"""The audience of a run, as its pinned file and its occurrence say."""
+
+from sender.campaigns.resolve import ResolvedCampaign
+from sender.campaigns.schedule_audience import where_of
+from sender.delivery.audience import Audience, ContactAudience, StagedAudience
+from sender.store.campaigns import Run
+
+
+def audience_of_run(run: Run, campaign: ResolvedCampaign) -> Audience:
+    """Return whom the run is about: contacts, or what was read from another database for it."""
+    definition = campaign.definition
+    if definition.audience.source is not None:
+        return StagedAudience(run.id)
+    where = where_of(definition, run.audience_day)
+    return ContactAudience(campaign.own.controller_id, definition.channel, where)

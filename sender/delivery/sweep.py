@@ -1,0 +1,58 @@
+"""Look after every open run: what lost dispatchers left, what is done, and what has work now.
+
+Whoever carries runs on calls this often: a worker every few seconds, a scheduler at each tick. It
+changes nothing that a dispatcher would not have changed itself, had it lived.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.clock import Clock
+from sender.delivery.parts import cover_pending, outlook
+from sender.delivery.recovery import live_dispatchers, recover
+from sender.delivery.runs import finish_if_done, get_run, settle
+from sender.store.campaigns import Run
+from sender.store.engine import Store
+from sender.vocabulary import Priority, RunState
+
+_TO_SETTLE = (RunState.PAUSING, RunState.CANCELLING)
+_TO_SEND = (RunState.READY, RunState.RUNNING)
+
+
+def sweep(store: Store, clock: Clock, operator: str) -> list[int]:
+    """Tidy up after lost dispatchers and return the runs that have work now, urgent ones first.
+
+    Each run is looked after in a transaction of its own. A run that nobody confirmed, or that a
+    person or the brake stopped, is never among them; nor is one that waits.
+    """
+    with store.read() as session:
+        states = _TO_SETTLE + _TO_SEND
+        query = select(Run.id, Run.priority).where(Run.state.in_(states), Run.is_test.is_(False))
+        runs = list(session.execute(query.order_by(Run.id)))
+    runs.sort(key=lambda one: one[1] is not Priority.URGENT)
+    return [run_id for run_id, _ in runs if _look_after(store, clock.now(), run_id, operator)]
+
+
+def _look_after(store: Store, now: datetime, run_id: int, operator: str) -> bool:
+    """Tidy one run up; return whether it has work now."""
+    with store.write() as session:
+        run = get_run(session, run_id, lock=True)
+        recover(session, run_id, now)
+        if live_dispatchers(session, run_id, now):
+            return _has_work(session, run, now)
+        settle(session, run, now=now, operator=operator)
+        if run.state not in _TO_SEND:
+            return False
+        cover_pending(session, run_id, now)
+        if finish_if_done(session, run, now=now, operator=operator):
+            return False
+        return _has_work(session, run, now)
+
+
+def _has_work(session: Session, run: Run, now: datetime) -> bool:
+    if run.state not in _TO_SEND or (run.deferred_until is not None and run.deferred_until > now):
+        return False
+    ahead = outlook(session, run)
+    return not ahead.is_planned or (ahead.ready_at is not None and ahead.ready_at <= now)
