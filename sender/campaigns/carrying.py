@@ -15,25 +15,34 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.campaigns.message import CampaignRenderer, make_renderer
+from sender.campaigns.opening import adopt
 from sender.campaigns.pinning import read_pinned
 from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.campaigns.run_audience import audience_of_run
 from sender.context import Context
 from sender.delivery.audience import Audience
+from sender.delivery.brake import alert_stopped, subject_of
 from sender.delivery.dispatch import Dispatcher
-from sender.delivery.progress import Ending
 from sender.delivery.pace import Pace
+from sender.delivery.progress import Ending
 from sender.delivery.quota import Quota
 from sender.delivery.restored import require_reconciled
-from sender.delivery.runs import get_run
+from sender.delivery.runs import get_run, move
+from sender.errors import ProviderError, SenderError, SettingsError
 from sender.providers.base import Provider
+from sender.store.alert_book import ACCOUNT_UNUSABLE, raise_alert
 from sender.store.campaigns import CampaignVersion, Run
 from sender.suppression.links import opt_out_links
-from sender.vocabulary import Priority
+from sender.toml.source import FileErrors
+from sender.vocabulary import Priority, RunState
 
 _MOST_KEPT: Final = 16
 _KEPT_FOR: Final = timedelta(minutes=5)
 """What an account allows, and what a controller says of itself, is asked anew after this."""
+
+
+_ACCOUNT_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_REASON: Final = 500
 
 
 @dataclass(slots=True)
@@ -47,6 +56,7 @@ class _Kit:
     quota: Quota
     opt_out_url: Callable[[int], str]
     version_id: int
+    controller_version_id: int
     made_at: datetime
     users: int = 0
     retired: bool = False
@@ -82,12 +92,18 @@ class Carrier:
             stopping: whether this process is to stop.
             patience: how long to wait for people who may not be written to yet.
 
+        Where its account cannot be used the run waits a minute, and an alert says so; where what
+        its file names is not there any more, it stops.
+
         Raises:
             RefusedError: the run may not be sent (now).
-            ProviderError: its account cannot be used.
-            FileErrors: what its file names is not there any more.
         """
-        kit = self._take(run_id)
+        try:
+            kit = self._take(run_id)
+        except (ProviderError, SettingsError) as error:
+            return self._wait_for_account(run_id, error)
+        except FileErrors as error:
+            return self._stop(run_id, error)
         try:
             return Dispatcher(
                 store=self.context.store,
@@ -97,6 +113,7 @@ class Carrier:
                 opt_out_url=kit.opt_out_url,
                 run_id=run_id,
                 version_id=kit.version_id,
+                controller_version_id=kit.controller_version_id,
                 operator=self.context.operator,
                 pace=kit.pace,
                 by_hand=False,
@@ -117,6 +134,25 @@ class Carrier:
             self._kits.clear()
             for kit in kits:
                 _retire(kit)
+
+    def _wait_for_account(self, run_id: int, error: SenderError) -> Ending:
+        now = self.context.clock.now()
+        details = {"run": run_id, "because": error.problem, "remedy": error.remedy}
+        with self.context.store.write() as session:
+            run = get_run(session, run_id, lock=True)
+            run.deferred_until = now + _ACCOUNT_PAUSE
+            subject = subject_of(session, run)
+            raise_alert(session, ACCOUNT_UNUSABLE, subject, now=now, details=details)
+        return Ending.WAITING
+
+    def _stop(self, run_id: int, error: SenderError) -> Ending:
+        now, why = self.context.clock.now(), str(error)[:_LONGEST_REASON]
+        with self.context.store.write() as session:
+            run = get_run(session, run_id, lock=True)
+            if run.state in {RunState.READY, RunState.RUNNING}:
+                move(session, run, RunState.STOPPED, now=now, operator="sender", because=why)
+                alert_stopped(session, run, why, now)
+        return Ending.STOPPED
 
     def _take(self, run_id: int) -> _Kit:
         now = self.context.clock.now()
@@ -149,10 +185,11 @@ class Carrier:
     def _make(self, run_id: int, now: datetime) -> _Kit:
         context = self.context
         links = opt_out_links(context.settings)
-        with context.store.read() as session:
-            run = get_run(session, run_id)
+        with context.store.write() as session:
+            run = get_run(session, run_id, lock=True)
             campaign = resolve(session, read_pinned(_version(session, run)))
             require_reconciled(session, run)
+            adopt(session, run, campaign)
         provider = open_account(campaign.account, context)
         try:
             return _Kit(
@@ -163,6 +200,7 @@ class Carrier:
                 quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
                 opt_out_url=links.of_run(run.link_salt),
                 version_id=run.version_id,
+                controller_version_id=campaign.own.version.id,
                 made_at=now,
             )
         except BaseException:

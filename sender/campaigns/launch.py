@@ -36,8 +36,8 @@ from sender.campaigns.window import override_window
 from sender.context import Context
 from sender.delivery.audience import Audience, StagedAudience
 from sender.delivery.dispatch import Dispatcher
-from sender.delivery.progress import Ending, Progress
 from sender.delivery.planning import PLANNABLE, TooManyRecipientsError, plan_next
+from sender.delivery.progress import Ending, Progress
 from sender.delivery.quota import Quota
 from sender.delivery.recovery import live_dispatchers, recover
 from sender.delivery.restored import require_reconciled

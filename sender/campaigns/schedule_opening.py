@@ -20,12 +20,11 @@ from sender.campaigns.resolve import ResolvedCampaign
 from sender.campaigns.schedule import Tolerance
 from sender.campaigns.schedule_state import (
     FAILED,
-    HELD,
     LONGEST_REASON,
     approved_text,
     get_schedule,
+    hold,
     miss,
-    move,
     settle_opening,
     stand_down,
     tell,
@@ -149,7 +148,11 @@ class Opening:
         return None
 
     def _find(self, session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
-        """Open the occurrence's run, or return the one that was opened for it."""
+        """Open the occurrence's run, or return the one that was opened for it.
+
+        To the launch it is always one that was there before: what becomes of it when the launch
+        fails is decided here, since somebody else may have let it go meanwhile.
+        """
         row = campaign_row(session, campaign, self.context.clock.now())
         occurrence = self._own(session)
         if occurrence.run_id is not None:
@@ -162,7 +165,7 @@ class Opening:
         run_id = open_run(session, self.context, campaign, row, version, exclude_sent=False)
         get_run(session, run_id).audience_day = occurrence.day
         occurrence.run_id = run_id
-        return run_id, False
+        return run_id, True
 
     def _require_no_open_run(self, session: Session, campaign_id: int) -> None:
         """Give way to a run that is under way; one that nobody confirmed gives way to this."""
@@ -227,11 +230,11 @@ class Opening:
         return Fate.LAUNCHED
 
     def _skip(self, because: str) -> Fate:
-        with self.context.store.write() as session:
-            try:
+        try:
+            with self.context.store.write() as session:
                 return self._miss(session, *self._locked(session), because)
-            except _SettledError:
-                return Fate.SETTLED
+        except _SettledError:
+            return Fate.SETTLED
 
     def _miss(
         self, session: Session, schedule: Schedule, occurrence: ScheduleOccurrence, because: str
@@ -246,43 +249,29 @@ class Opening:
 
     def _hold(self, because: str) -> Fate:
         """Let nothing of the schedule go out until a person has looked."""
-        with self.context.store.write() as session:
-            try:
+        context = self.context
+        try:
+            with context.store.write() as session:
                 schedule, occurrence = self._locked(session)
-            except _SettledError:
-                return Fate.SETTLED
-            now = self.context.clock.now()
-            settle_opening(session, self.context, occurrence, because, now)
-            if occurrence.state is OccurrenceState.LAUNCHED:
-                return Fate.SETTLED
-            who = self.context.operator
-            move(
-                session,
-                schedule,
-                ScheduleState.HELD,
-                "hold",
-                now=now,
-                operator=who,
-                because=because,
-            )
-            due_at = occurrence.due_at.isoformat()
-            tell(session, HELD, schedule, now, due_at=due_at, because=schedule.because)
-            run_id = occurrence.run_id
-        if run_id is not None:
-            forget_recipients(self.context.store, run_id)
+                now = context.clock.now()
+                settle_opening(session, context, occurrence, because, now)
+                if occurrence.state is OccurrenceState.LAUNCHED:
+                    return Fate.SETTLED
+                hold(session, schedule, because, now=now, operator=context.operator)
+        except _SettledError:
+            return Fate.SETTLED
+        if occurrence.run_id is not None:
+            forget_recipients(context.store, occurrence.run_id)
         return Fate.HELD
 
     def _try_later(self, because: str) -> None:
-        """Keep why it could not be launched; a run that the failure cancelled is not its run."""
+        """Keep why it could not be launched now."""
         with self.context.store.write() as session:
             try:
                 schedule, occurrence = self._locked(session)
             except _SettledError:
                 return
             occurrence.because = because[:LONGEST_REASON]
-            if occurrence.run_id is not None:
-                run = get_run(session, occurrence.run_id)
-                occurrence.run_id = run.id if run.state.is_open else None
             now, due_at = self.context.clock.now(), occurrence.due_at.isoformat()
             tell(session, FAILED, schedule, now, due_at=due_at, because=occurrence.because)
 

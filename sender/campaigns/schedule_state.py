@@ -94,6 +94,14 @@ def move(
     )
 
 
+def hold(
+    session: Session, schedule: Schedule, because: str, *, now: datetime, operator: str
+) -> None:
+    """Let nothing of the schedule go out until a person has looked, and alert the operators."""
+    move(session, schedule, ScheduleState.HELD, "hold", now=now, operator=operator, because=because)
+    tell(session, HELD, schedule, now, because=schedule.because)
+
+
 def tell(session: Session, kind: str, schedule: Schedule, now: datetime, **details: Any) -> None:
     """Raise an alert about the schedule; there is one of each kind."""
     named = {

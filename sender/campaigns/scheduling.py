@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 from sender.campaigns.schedule_opening import Fate, Opening, is_late, late
 from sender.campaigns.schedule_sending import Sent, send_what_is_due
 from sender.campaigns.schedule_state import (
-    HELD,
     MISSED,
     approved_text,
+    hold,
     move,
     occurrences_of,
     skip,
@@ -138,7 +138,8 @@ def _decide(context: Context, done: _Done) -> bool:
         try:
             definition = approved_text(session, schedule)
         except FileErrors as error:
-            _hold_unreadable(session, context, schedule, str(error))
+            because = f"The approved text cannot be read any more: {error}"
+            hold(session, schedule, because, now=now, operator=context.operator)
             done.fates.append(Fate.HELD)
             return False
         found = takewhile(
@@ -198,20 +199,6 @@ def _skip_late(session: Session, schedule: Schedule, now: datetime) -> int:
             session, MISSED, schedule, now, due_at=due_at, because=last.because, number=len(missed)
         )
     return len(missed)
-
-
-def _hold_unreadable(session: Session, context: Context, schedule: Schedule, because: str) -> None:
-    now = context.clock.now()
-    move(
-        session,
-        schedule,
-        ScheduleState.HELD,
-        "hold",
-        now=now,
-        operator=context.operator,
-        because=f"The approved text cannot be read any more: {because}",
-    )
-    tell(session, HELD, schedule, now, because=schedule.because)
 
 
 def _opening(context: Context, schedule_id: int) -> list[int]:

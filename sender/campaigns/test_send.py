@@ -15,8 +15,8 @@ from sender.contacts.addresses import find_address_ids
 from sender.contacts.normalise import normalise
 from sender.context import Context
 from sender.delivery.dispatch import Dispatcher
-from sender.delivery.progress import Ending
 from sender.delivery.pace import Pace
+from sender.delivery.progress import Ending
 from sender.delivery.runs import cancel, count, get_run, move
 from sender.errors import RefusedError
 from sender.store.campaigns import StagedRecipient

@@ -106,11 +106,13 @@ class RunFacts:
 
     Attributes:
         controller_slug: whose messages they are.
+        controller_version_id: what the controller says of itself in them.
         is_test: whether they are marked as a test.
         expires_at: after this the provider must not deliver them any more, if there is such a time.
     """
 
     controller_slug: str
+    controller_version_id: int
     is_test: bool
     expires_at: datetime | None
 
@@ -235,6 +237,7 @@ class Batch:
                     run_id=self.run_id,
                     dispatcher_id=self.dispatcher_id,
                     version_id=self.version_id,
+                    controller_version_id=self.facts.controller_version_id,
                     prepared=[item.prepared for item in ready],
                     at=self.clock.now(),
                 )

@@ -89,6 +89,8 @@ class Dispatcher:
         opt_out_url: makes a delivery's personal link.
         run_id: which run.
         version_id: the campaign version that `renderer` renders.
+        controller_version_id: what its controller says of itself in `renderer`; None: as the run
+            says.
         operator: for the audit trail.
         pace: of the provider account.
         by_hand: whether a person waits for it: then it works alone, and its interruption pauses the
@@ -111,6 +113,7 @@ class Dispatcher:
     version_id: int
     operator: str
     pace: Pace
+    controller_version_id: int | None = None
     by_hand: bool = True
     audience: Audience | None = None
     quota: Quota | None = None
@@ -166,7 +169,9 @@ class Dispatcher:
             self._dispatcher_id = start_dispatcher(session, run.id, now, self.worker_id)
             self._last_beat = now
             controller = session.get_one(Controller, run.controller_id)
-            self._facts = RunFacts(controller.slug, run.is_test, run.expires_at)
+            self._facts = RunFacts(
+                controller.slug, run.controller_version_id, run.is_test, run.expires_at
+            )
             self._shares = Shares(
                 store=self.store,
                 clock=self.clock,
@@ -184,11 +189,16 @@ class Dispatcher:
     def _require_sendable(self, run: Run) -> None:
         if run.state not in {RunState.READY, RunState.RUNNING}:
             raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
-        if run.version_id != self.version_id:
+        if self._is_outdated(run):
             raise RefusedError(
                 f"The text of run {run.id} was amended meanwhile.",
                 remedy=f"Look at it again with: sender campaign resume {run.id}",
             )
+
+    def _is_outdated(self, run: Run) -> bool:
+        """Whether the run has another text, or its controller another identity, than rendered."""
+        said_by = self.controller_version_id or run.controller_version_id
+        return (run.version_id, run.controller_version_id) != (self.version_id, said_by)
 
     def _work(self) -> None:
         with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="dispatch") as pool:
@@ -217,6 +227,8 @@ class Dispatcher:
             with self.store.read() as session:
                 run = get_run(session, self.run_id)
                 if run.state is not RunState.RUNNING or was_ended(session, self._dispatcher_id):
+                    return False
+                if self._is_outdated(run):
                     return False
             self._probing = (run.unanswered or 0) >= _SILENT_FROM
             if run.expires_at is not None and run.expires_at <= now:

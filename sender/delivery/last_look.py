@@ -95,6 +95,7 @@ def look_and_mark(
     version_id: int,
     prepared: Sequence[Prepared],
     at: datetime,
+    controller_version_id: int | None = None,
 ) -> Look:
     """Decide on every prepared delivery once more, and mark those that may go.
 
@@ -105,6 +106,8 @@ def look_and_mark(
     run = session.get_one(Run, run_id, populate_existing=True)
     if run.state is not RunState.RUNNING or run.version_id != version_id:
         return Look(run.state)
+    if controller_version_id not in {None, run.controller_version_id}:
+        return Look(run.state)  # the messages say what the controller does not say any more
     if run.expires_at is not None and run.expires_at <= at:
         return Look(run.state)
     if was_ended(session, dispatcher_id):
