@@ -202,6 +202,7 @@ class RunBrake(Base):
     __tablename__ = "run_brake"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    judged_at: Mapped[datetime | None]
     accepted: Mapped[int]
     """Messages that were accepted by the last judgement,"""
     accepted_at: Mapped[datetime | None]

@@ -1,15 +1,17 @@
 """The brake on both databases: what it counts, when it is silent, and what a resume changes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.orm import Session
 
-from sender.delivery.brake import LONGEST_BREAK, alert_stopped, brake
+from sender.delivery.brake import JUDGE_EVERY, LONGEST_BREAK, alert_stopped, brake
+from sender.delivery.recovery import HEARTBEAT_EVERY
 from sender.store.addresses import Address
 from sender.store.campaigns import Dispatcher, Run
 from sender.store.controllers import ProviderAccount
@@ -42,21 +44,24 @@ class Desk:
     party: Organisation
     run_id: int
     dispatcher_id: int
+    beats: Iterator[int] = field(default_factory=count)
 
-    def accept(self, count: int) -> None:
-        """Let the dispatcher's next sign of life tell of `count` messages more."""
+    def accept(self, number: int) -> None:
+        """Let the dispatcher's next sign of life tell of `number` messages more."""
         with self.store.write() as session:
-            session.get_one(Dispatcher, self.dispatcher_id).accepted += count
+            session.get_one(Dispatcher, self.dispatcher_id).accepted += number
 
-    def tell(self, what: str, count: int, *, sent_at: datetime = NOW) -> None:
-        """Let `count` messages that went out at `sent_at` bounce for good, be complained about…"""
+    def tell(self, what: str, number: int, *, sent_at: datetime = NOW) -> None:
+        """Let `number` messages that went out at `sent_at` bounce for good, be complained about…"""
         with self.store.write() as session:
-            deliver(session, self.run_id, count, dispatched_at=sent_at, **{f"{what}_at": NOW})
+            deliver(session, self.run_id, number, dispatched_at=sent_at, **{f"{what}_at": NOW})
 
-    def brake(self, at: datetime = NOW) -> str | None:
+    def brake(self, at: datetime | None = None) -> str | None:
+        """Judge, five seconds after the time before unless it says when."""
+        beat = NOW + HEARTBEAT_EVERY * next(self.beats)
         with self.store.write() as session:
             run = session.get_one(Run, self.run_id)
-            reason = brake(session, run, at)
+            reason = brake(session, run, at or beat)
             if reason is not None:
                 run.state = RunState.PAUSED
             return reason
@@ -70,10 +75,10 @@ class Desk:
             return session.scalars(select(Alert)).all()
 
 
-def deliver(session: Session, run_id: int, count: int, **columns: Any) -> None:
-    """Write `count` accepted deliveries of the run at once."""
+def deliver(session: Session, run_id: int, number: int, **columns: Any) -> None:
+    """Write `number` accepted deliveries of the run at once."""
     first = session.scalar(text("SELECT coalesce(max(id), 0) FROM address")) or 0
-    hashes = [(first + one).to_bytes(32) for one in range(1, count + 1)]
+    hashes = [(first + one).to_bytes(32) for one in range(1, number + 1)]
     rows = [{"channel": Channel.EMAIL, "key_hash": one} for one in hashes]
     ids = session.scalars(insert(Address).returning(Address.id), rows).all()
     values = {"run_id": run_id, "state": DeliveryState.ACCEPTED, **columns}
@@ -192,6 +197,23 @@ def test_a_run_that_is_paused_already_raises_nothing(desk: Desk) -> None:
         session.get_one(Run, desk.run_id).state = RunState.PAUSING
     assert desk.brake() is None
     assert desk.alerts() == []
+
+
+def test_several_dispatchers_judge_a_run_once(desk: Desk) -> None:
+    """Each of them beats every five seconds; a run of millions is counted once in that time."""
+    assert JUDGE_EVERY < HEARTBEAT_EVERY  # one alone judges at each heartbeat
+    desk.accept(1000)
+    assert desk.brake(NOW) is None
+    desk.tell("complained", 2)
+    assert desk.brake(NOW + JUDGE_EVERY - timedelta(milliseconds=1)) is None
+    assert desk.brake(NOW + JUDGE_EVERY) is not None
+
+
+def test_a_clock_that_steps_back_does_not_stop_the_judging(desk: Desk) -> None:
+    desk.accept(1000)
+    assert desk.brake(NOW) is None
+    desk.tell("complained", 2)
+    assert desk.brake(NOW - timedelta(hours=1)) is not None
 
 
 def test_a_dead_webhook_pauses_the_run_after_15_minutes_of_sending(heard: Desk) -> None:
