@@ -1,9 +1,13 @@
 """A crowd for benchmarks: contacts, consent states and blocks in bulk, with ten refusal reasons."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
 from sender.clock import Clock
 from sender.store.campaigns import Campaign, CampaignVersion, Run
@@ -24,6 +28,18 @@ from sender.vocabulary import (
     ProviderName,
     RunState,
 )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The channel of a crowd, and the SQL that makes the `i`-th address."""
+
+    channel: Channel
+    address: str
+
+
+E_MAIL = Kind(Channel.EMAIL, "'p' || i || '@example.org'")
+TEXTERS = Kind(Channel.SMS, "'+447' || (100000000 + i)")
 
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :people)",
@@ -75,19 +91,52 @@ def fill(store: Store, clock: Clock, people: int) -> int:
         )  # fmt: skip
         session.add(run)
         session.flush()
-        _fill_people(session.connection(), store.dialect, controller.id, people, now)
-        event_id = append(session, CONSENT_LEDGER, [_event(controller, purposes[0], now)], now)[0]
-        for purpose, left_out in zip(purposes, (20, 10), strict=True):
-            values = {
-                "people": people, "controller": controller.id, "purpose": purpose.id,
-                "event": event_id, "left_out": left_out,
-            }  # fmt: skip
-            _fill_states(session.connection(), store.dialect, values)
-        _fill_blocks(session.connection(), store.dialect, controller.id, people)
+        add_people(session, controller, purposes, people, now)
         run_id = run.id
+    analyse(store)
+    return run_id
+
+
+def analyse(store: Store) -> None:
+    """Let the database look at what it holds now."""
     with store.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
-    return run_id
+
+
+def add_people(
+    session: Session,
+    controller: Controller,
+    purposes: Sequence[Purpose],
+    people: int,
+    now: datetime,
+    *,
+    kind: Kind = E_MAIL,
+    fields: Mapping[str, Any] | None = None,
+) -> None:
+    """Add contacts with their states of consent (of one purpose or two) and their blocks.
+
+    Args:
+        session: on a migrated database without contacts.
+        controller: whose they are.
+        purposes: 95 % have a state of the first, 90 % of the second.
+        people: how many.
+        now: when.
+        kind: of their addresses.
+        fields: columns of every contact.
+    """
+    dialect = session.connection().dialect.name
+    _fill_people(
+        session.connection(), controller.id, people, now, dialect=dialect, kind=kind,
+        fields=fields or {},
+    )  # fmt: skip
+    event_id = append(session, CONSENT_LEDGER, [_event(controller, purposes[0], now)], now)[0]
+    for purpose, left_out in zip(purposes, (20, 10), strict=False):
+        values = {
+            "people": people, "controller": controller.id, "purpose": purpose.id,
+            "event": event_id, "left_out": left_out,
+        }  # fmt: skip
+        _fill_states(session.connection(), dialect, values)
+    _fill_blocks(session.connection(), dialect, controller.id, people, kind.channel)
 
 
 def _event(controller: Controller, purpose: Purpose, now: datetime) -> NewRow:
@@ -112,23 +161,39 @@ def _event(controller: Controller, purpose: Purpose, now: datetime) -> NewRow:
 
 
 def _fill_people(
-    connection: Connection, dialect: str, controller_id: int, people: int, now: datetime
+    connection: Connection,
+    controller_id: int,
+    people: int,
+    now: datetime,
+    *,
+    dialect: str,
+    kind: Kind,
+    fields: Mapping[str, Any],
 ) -> None:
     numbers, moment = NUMBERS[dialect], _moment(dialect, now)
     blob = "randomblob(32)" if dialect == "sqlite" else "sha256(i::text::bytea)"
-    values: dict[str, Any] = {"people": people, "controller": controller_id}
+    given = {"first_name": "Pat", "attributes": {}, **fields}
+    values: dict[str, Any] = {
+        "people": people, "controller": controller_id, "channel": kind.channel.value,
+        **{name: json.dumps(one) if isinstance(one, dict) else one for name, one in given.items()},
+    }  # fmt: skip
+    columns = ", ".join(given)
+    parameters = ", ".join(
+        f"CAST(:{name} AS {'JSON' if dialect == 'postgresql' else 'TEXT'})" if name == "attributes"
+        else f":{name}" for name in given
+    )  # fmt: skip
     addresses = (
-        f"INSERT INTO address (id, channel, key_hash) {numbers} SELECT i, 'email', {blob} FROM n"
+        f"INSERT INTO address (id, channel, key_hash) {numbers} SELECT i, :channel, {blob} FROM n"
     )
     contacts = (
-        "INSERT INTO contact (id, controller_id, first_name, attributes, source, objected_at, "
-        f"created_at, updated_at) {numbers} SELECT i, :controller, 'Pat', '{{}}', "
+        f"INSERT INTO contact (id, controller_id, {columns}, source, objected_at, "
+        f"created_at, updated_at) {numbers} SELECT i, :controller, {parameters}, "
         f"CASE WHEN i % 53 = 0 THEN 'casework' ELSE 'direct' END, "
         f"CASE WHEN i % 97 = 0 THEN {moment} ELSE NULL END, {moment}, {moment} FROM n"
     )
     points = (
         "INSERT INTO contact_point (id, controller_id, contact_id, channel, address_id, address, "
-        f"created_at) {numbers} SELECT i, :controller, i, 'email', i, 'p' || i || '@example.org', "
+        f"created_at) {numbers} SELECT i, :controller, i, :channel, i, {kind.address}, "
         f"{moment} FROM n"
     )
     for statement in (addresses, contacts, points):
@@ -155,7 +220,9 @@ def _fill_states(connection: Connection, dialect: str, values: dict[str, Any]) -
     connection.execute(text(statement), values)
 
 
-def _fill_blocks(connection: Connection, dialect: str, controller_id: int, people: int) -> None:
+def _fill_blocks(
+    connection: Connection, dialect: str, controller_id: int, people: int, own: Channel
+) -> None:
     """Block 13 % of the addresses, for several causes and scopes."""
     numbers, now = NUMBERS[dialect], _moment(dialect, datetime.now(UTC))
     connection.execute(
@@ -167,7 +234,7 @@ def _fill_blocks(connection: Connection, dialect: str, controller_id: int, peopl
         )
     )
     for every, cause, controller, channel in (
-        (11, 3, controller_id, "email"),
+        (11, 3, controller_id, own.value),
         (47, 4, controller_id, "*"),
         (71, 6, 0, "*"),
         (83, 2, controller_id, "*"),
