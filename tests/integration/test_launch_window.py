@@ -1,7 +1,7 @@
 """A sending window is kept, and a file that asks for a later time is not sent now."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,14 +23,17 @@ TEN_IN_THE_MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
 TEN_AT_NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
 
 
-@dataclass
 class SetClock(SystemClock):
-    """Real waiting, and a time of day that the test sets."""
+    """Real waiting, from a time of day that the test sets."""
 
-    at: datetime = field(default=TEN_IN_THE_MORNING)
+    def __init__(self) -> None:
+        self.set(TEN_IN_THE_MORNING)
+
+    def set(self, at: datetime) -> None:
+        self._ahead = at - super().now()
 
     def now(self) -> datetime:
-        return self.at
+        return super().now() + self._ahead
 
 
 @dataclass
@@ -54,32 +57,32 @@ def morning(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_outside_its_window_a_campaign_is_refused(morning: Morning) -> None:
-    morning.clock.at = TEN_AT_NIGHT
+    morning.clock.set(TEN_AT_NIGHT)
     with pytest.raises(FileErrors, match=r"window: is shut: it is 22:00 in Europe/London"):
         prepare_launch(morning.office.context, morning.office.email(WINDOW))
     assert morning.ses.messages == []
     assert morning.office.open_runs() == []
 
 
-def test_a_run_pauses_when_its_window_closes_and_goes_on_the_next_day(morning: Morning) -> None:
+def test_a_run_waits_when_its_window_closes_and_goes_on_the_next_day(morning: Morning) -> None:
     office, clock = morning.office, morning.clock
 
     def night_falls() -> None:
-        clock.at = TEN_AT_NIGHT
+        clock.set(TEN_AT_NIGHT)
 
     launch = prepare_launch(office.context, office.email(WINDOW))
     launch.confirm()
     morning.ses.on_request = night_falls
-    assert launch.dispatch() is Ending.INTERRUPTED
+    assert launch.dispatch() is Ending.WAITING
     launch.close()
     counts = office.counts(launch.run_id)
     assert 0 < counts.by_state[DeliveryState.ACCEPTED] < 120
     assert counts.planned == 120
-    assert office.run(launch.run_id).state is RunState.PAUSED
+    assert office.run(launch.run_id).state is RunState.READY
     with pytest.raises(FileErrors, match="is shut"):
         office.resume(launch.run_id)
     morning.ses.on_request = None
-    clock.at = TEN_IN_THE_MORNING + timedelta(days=1)
+    clock.set(TEN_IN_THE_MORNING + timedelta(days=1))
     assert office.resume(launch.run_id) is Ending.FINISHED
     assert len({message.delivery_id for message in morning.ses.messages}) == 120
     assert len(morning.ses.messages) == 120
