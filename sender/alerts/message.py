@@ -9,6 +9,7 @@ from typing import Any, Final
 from sender.store.inbound import Alert
 
 _TITLES: Final[Mapping[str, str]] = {
+    "account.unusable": "A provider account cannot be used",
     "alert.test": "Test",
     "inbox.waiting": "Replies wait for a person",
     "quota.nearly_used": "The daily quota is nearly used up",

@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 from sender.context import Context
 from sender.errors import NotFoundError, RefusedError
 from sender.inbound.inbox import is_open
-from sender.store.alert_book import INBOX_WAITING, RUN_PAUSED, RUN_STOPPED, keep_raised, resolve
+from sender.store.alert_book import (
+    ACCOUNT_UNUSABLE,
+    INBOX_WAITING,
+    RUN_PAUSED,
+    RUN_STOPPED,
+    keep_raised,
+    resolve,
+)
 from sender.store.campaigns import Run
 from sender.store.controllers import Controller
 from sender.store.inbound import Alert, AlertTelling, InboxMessage
@@ -20,7 +27,7 @@ INBOX_PATIENCE: Final = timedelta(hours=4)
 """How long a reply that may be a no may wait for a person."""
 
 _ITSELF: Final = "sender"
-_OF_RUNS: Final = (RUN_PAUSED, RUN_STOPPED)
+_OF_RUNS: Final = (ACCOUNT_UNUSABLE, RUN_PAUSED, RUN_STOPPED)
 """Over when their run is, or has left the states of `while` in their details."""
 
 
