@@ -96,11 +96,15 @@ def decide(
     start = max(arrival_at, now)
     share = _share(mine, rivals) if mine else 1.0
     own = mine.arrival_at if mine else start
-    due = share == 1.0 or own <= start
-    lead = _lead(seconds, reasons_to_yield=(not due) + _behind_urgent(mine, rivals, now))
+    behind_urgent = mine is not None and _is_behind_urgent(mine, rivals, now)
+    if behind_urgent:  # what the urgent leave is less than the shares: who lacks most goes first
+        due = all(own <= rival.arrival_at for rival in rivals if not rival.urgent)
+    else:
+        due = share == 1.0 or own <= start
+    lead = _lead(seconds, reasons_to_yield=(not due) + behind_urgent)
     if start - now > lead:
         wait = start - now - lead
-        turn = _later(wait if due else min(wait, own - start))
+        turn = _later(min(wait, own - start) if own > start else wait)
         return Decision(turn, arrival_at, own)
     turn = Turn(granted=True, wait=timedelta(seconds=start - now))
     own_start = min(max(own, start - _CREDIT_SECONDS), start)
@@ -113,8 +117,8 @@ def _share(mine: Claim, rivals: Sequence[Claim]) -> float:
     return mine.weight / (mine.weight + peers)
 
 
-def _behind_urgent(mine: Claim | None, rivals: Sequence[Claim], now: float) -> bool:
-    if mine is None or mine.urgent:
+def _is_behind_urgent(mine: Claim, rivals: Sequence[Claim], now: float) -> bool:
+    if mine.urgent:
         return False
     return any(rival.urgent and now - rival.wanted_at <= _URGENT_FOR_SECONDS for rival in rivals)
 
