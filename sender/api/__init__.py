@@ -19,6 +19,16 @@ from sender.campaigns.launch import Launch, prepare_launch, prepare_resume
 from sender.campaigns.plan import LaunchPlan
 from sender.campaigns.preview import Preview, preview
 from sender.campaigns.report import RunReport, report_run
+from sender.campaigns.schedule_desk import (
+    Approval,
+    add_schedule,
+    look_over,
+    pause_schedule,
+    remove_schedule,
+    resume_schedule,
+)
+from sender.campaigns.schedule_listing import ScheduleLine, list_schedules
+from sender.campaigns.scheduling import TickReport, tick
 from sender.campaigns.test_send import send_test
 from sender.context import Context, open_context, set_up_database
 from sender.delivery.progress import Ending
@@ -29,6 +39,7 @@ from sender.imports.opt_outs import import_opt_outs
 
 __all__ = [
     "Amendment",
+    "Approval",
     "CampaignDefinition",
     "CheckReport",
     "Context",
@@ -38,7 +49,10 @@ __all__ = [
     "LaunchPlan",
     "Preview",
     "RunReport",
+    "ScheduleLine",
     "SenderError",
+    "TickReport",
+    "add_schedule",
     "amend",
     "cancel",
     "check",
@@ -46,14 +60,20 @@ __all__ = [
     "import_contacts",
     "import_opt_outs",
     "launch_campaign",
+    "list_schedules",
     "load_campaign",
+    "look_over",
     "open_context",
     "pause",
+    "pause_schedule",
     "prepare_launch",
     "prepare_resume",
     "preview",
+    "remove_schedule",
     "report_run",
     "resume_run",
+    "resume_schedule",
     "send_test",
     "set_up_database",
+    "tick",
 ]

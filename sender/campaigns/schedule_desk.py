@@ -122,7 +122,7 @@ class Approval:
         paused = schedule.state is ScheduleState.PAUSED
         state = ScheduleState.PAUSED if paused else ScheduleState.ACTIVE
         self._move(session, schedule, state, "approve", now)
-        _stand_down(session, schedule, now)
+        _stand_down(session, self.context, schedule, now)
         return schedule.id
 
     def _late_by_seconds(self) -> int:
@@ -258,7 +258,7 @@ def resume_schedule(context: Context, schedule_id: int) -> ScheduleState:
         pass_over(session, context, schedule, because, now)
         state, who = ScheduleState.ACTIVE, context.operator
         move(session, schedule, state, "resume", now=now, operator=who)
-        _stand_down(session, schedule, now)
+        _stand_down(session, context, schedule, now)
 
     return _change(context, schedule_id, act)
 
@@ -275,7 +275,7 @@ def remove_schedule(context: Context, schedule_id: int) -> ScheduleState:
         settle_openings(session, context, schedule, "the schedule was removed", now)
         state, who = ScheduleState.REMOVED, context.operator
         move(session, schedule, state, "remove", now=now, operator=who)
-        _stand_down(session, schedule, now)
+        _stand_down(session, context, schedule, now)
 
     return _change(context, schedule_id, act)
 
@@ -320,6 +320,6 @@ def pass_over(
     schedule.considered_through = now
 
 
-def _stand_down(session: Session, schedule: Schedule, now: datetime) -> None:
+def _stand_down(session: Session, context: Context, schedule: Schedule, now: datetime) -> None:
     for kind in (HELD, FAILED):
-        stand_down(session, kind, schedule, now)
+        stand_down(session, kind, schedule, now=now, operator=context.operator)

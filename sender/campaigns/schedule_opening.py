@@ -214,7 +214,7 @@ class Opening:
         now = self.context.clock.now()
         occurrence.state, occurrence.decided_at = OccurrenceState.LAUNCHED, now
         occurrence.because = None
-        stand_down(session, FAILED, schedule, now)
+        stand_down(session, FAILED, schedule, now=now, operator=self.context.operator)
         audit(
             session,
             now=now,

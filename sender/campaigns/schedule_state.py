@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
@@ -18,7 +18,7 @@ from sender.campaigns.schedule_times import Due, occurrences
 from sender.context import Context
 from sender.delivery.runs import get_run
 from sender.errors import NotFoundError
-from sender.store.alert_book import raise_alert
+from sender.store.alert_book import keep_raised, raise_alert, resolve
 from sender.store.audit_trail import record as audit
 from sender.store.campaigns import Campaign, CampaignVersion
 from sender.store.controllers import Controller
@@ -32,7 +32,7 @@ STANDING = (ScheduleState.ACTIVE, ScheduleState.PAUSED, ScheduleState.HELD)
 MISSED = "schedule.missed"
 HELD = "schedule.held"
 FAILED = "schedule.failed"
-"""Kinds of alerts."""
+"""Kinds of alerts. The last is looked at again and again while it lasts; the others happen."""
 
 LONGEST_REASON = 500
 
@@ -104,25 +104,29 @@ def hold(
 
 def tell(session: Session, kind: str, schedule: Schedule, now: datetime, **details: Any) -> None:
     """Raise an alert about the schedule; there is one of each kind."""
+    told = keep_raised if kind == FAILED else raise_alert
     named = {
         "schedule": schedule.id,
         "campaign": session.get_one(Campaign, schedule.campaign_id).name,
         "controller": session.get_one(Controller, schedule.controller_id).slug,
+        "remedy": "See: sender schedule list",
     }
-    raise_alert(session, kind, _subject(schedule), now=now, details={**named, **details})
+    told(session, kind, _subject(schedule), now=now, details={**named, **details})
 
 
-def stand_down(session: Session, kind: str, schedule: Schedule, now: datetime) -> None:
+def stand_down(
+    session: Session, kind: str, schedule: Schedule, *, now: datetime, operator: str
+) -> None:
     """Resolve the alert of this kind about the schedule, if it stands."""
-    session.execute(
-        update(Alert)
-        .where(
+    standing = session.scalar(
+        select(Alert).where(
             Alert.kind == kind,
             Alert.subject == _subject(schedule),
             Alert.resolved_at.is_(None),
         )
-        .values(resolved_at=now)
     )
+    if standing is not None:
+        resolve(session, standing, now=now, operator=operator)
 
 
 def _subject(schedule: Schedule) -> str:

@@ -18,6 +18,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "reconcile": ("sender.cli.reconcile", "Ask the providers what their webhooks may have missed."),
     "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
+    "schedule": ("sender.cli.schedule", "Campaigns that go out by themselves."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
     "worker": ("sender.cli.worker", "Send beside other workers, and keep house (PostgreSQL)."),
     "demo": ("sender.cli.demo", "Try everything on 5,000 people who never were."),

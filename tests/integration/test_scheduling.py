@@ -81,6 +81,7 @@ class TestAnOccurrence:
             "schedule": schedule_id,
             "campaign": "spring",
             "controller": "riverside",
+            "remedy": "See: sender schedule list",
             "due_at": "2026-12-02T09:00:00+00:00",
             "because": "61 minutes late",
             "number": 1,
