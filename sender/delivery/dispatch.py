@@ -44,7 +44,7 @@ from sender.suppression.journal import require_up_to_date
 from sender.vocabulary import Reason, RunState
 
 _POLL = timedelta(milliseconds=250)
-_LOOK_ROUND_EVERY = timedelta(milliseconds=100)
+_LOOK_ROUND_EVERY = timedelta(milliseconds=250)
 _QUOTA_PAUSE = timedelta(hours=1)
 _MOST_FRUITLESS = 20
 """Batches in a row of which no request began in time, before the run stops and says so."""
@@ -226,19 +226,24 @@ class Dispatcher:
             self._beat(now)
             with self.store.read() as session:
                 run = get_run(session, self.run_id)
-                if run.state is not RunState.RUNNING or was_ended(session, self._dispatcher_id):
-                    return False
-                if self._is_outdated(run):
+                if not self._is_still_mine(session, run, now):
                     return False
             self._probing = (run.unanswered or 0) >= _SILENT_FROM
-            if run.expires_at is not None and run.expires_at <= now:
-                return False
             if run.deferred_until is None or run.deferred_until <= now:
                 self.progress.waiting_until = None
                 self._last_round = now
                 return True
             if not self._idle_until(run.deferred_until, now):
                 return False
+
+    def _is_still_mine(self, session: Session, run: Run, now: datetime) -> bool:
+        """Whether the run is to be sent on, with what is rendered here, and by this dispatcher."""
+        return (
+            run.state is RunState.RUNNING
+            and (run.expires_at is None or run.expires_at > now)
+            and not self._is_outdated(run)
+            and not was_ended(session, self._dispatcher_id)
+        )
 
     def _must_stop(self, now: datetime) -> bool:
         return (
@@ -251,12 +256,13 @@ class Dispatcher:
         if self._last_beat is not None and now - self._last_beat < HEARTBEAT_EVERY:
             return
         with self.store.write() as session:
-            beat(session, self._dispatcher_id, now, self.progress.accepted)
             run = get_run(session, self.run_id)
             why = brake(session, run, now) if run.state is RunState.RUNNING else None
             if why is not None:
                 run = get_run(session, self.run_id, lock=True)
                 move(session, run, RunState.PAUSING, now=now, operator="sender", because=why)
+        with self.store.write() as session:  # by itself: others lock a run before its dispatchers
+            beat(session, self._dispatcher_id, now, self.progress.accepted)
         self._last_beat = now
 
     def _idle_until(self, until: datetime, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from sender.consent.freshness import FreshnessPolicy
 from sender.consent.policy import Scope
 from sender.delivery.frequency import Person, capped
 from sender.delivery.recovery import was_ended
+from sender.delivery.row_writes import Mark, write_marks
 from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import ContactPoint, TestAddress
@@ -276,34 +277,25 @@ def _mark(
 ) -> None:
     if not going:
         return
-    table = Delivery.__table__
-    statement = (
-        update(Delivery)
-        .where(table.c.id == bindparam("delivery"))
-        .values(
-            state=literal(DeliveryState.DISPATCHING, table.c.state.type),
-            consent_event_id=bindparam("event"),
-            message_hash=bindparam("hash", type_=table.c.message_hash.type),
-            segments=bindparam("parts"),
-            values=bindparam("used", type_=table.c["values"].type),
-            version_id=marking.run.version_id,
-            controller_version_id=marking.run.controller_version_id,
-            dispatcher_id=marking.dispatcher_id,
-            dispatched_at=marking.at,
-            not_before=None,
+    own = marking.run.controller_id
+    marks = [
+        Mark(
+            delivery_id=item.delivery_id,
+            consent_event_id=verdicts[item.delivery_id].relied_on.get(own),
+            message_hash=item.message_hash,
+            segments=item.segments,
+            values=item.values,
         )
-    )
-    rows = [
-        {
-            "delivery": item.delivery_id,
-            "event": verdicts[item.delivery_id].relied_on.get(marking.run.controller_id),
-            "hash": item.message_hash,
-            "parts": item.segments,
-            "used": dict(item.values),
-        }
         for item in going
     ]
-    session.connection().execute(statement, rows)
+    write_marks(
+        session,
+        marks,
+        version_id=marking.run.version_id,
+        controller_version_id=marking.run.controller_version_id,
+        dispatcher_id=marking.dispatcher_id,
+        at=marking.at,
+    )
     _rely(session, marking, going, verdicts)
 
 

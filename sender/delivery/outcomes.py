@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_, update
 from sqlalchemy.orm import Session
 
+from sender.delivery.row_writes import write_accepted
 from sender.delivery.runs import skip_pending
 from sender.inbound.outcomes import apply_waiting
 from sender.providers.base import Accepted, Deferred, NotStarted, Rejected, Result, Unknown
@@ -60,24 +61,12 @@ def record_outcomes(
 def _write_accepted(
     session: Session, outcomes: Sequence[Outcome], _dispatcher_id: int, now: datetime
 ) -> None:
-    statement = (
-        update(Delivery)
-        .where(_TABLE.c.id == bindparam("delivery"))
-        .values(
-            state=_advanced(DeliveryState.ACCEPTED),
-            accepted_at=func.coalesce(
-                _TABLE.c.accepted_at, literal(now, _TABLE.c.accepted_at.type)
-            ),
-            provider_message_id=bindparam("name"),
-        )
-    )
     names = [
         (item.delivery_id, item.result.provider_message_id[:_LONGEST])
         for item in outcomes
         if isinstance(item.result, Accepted)
     ]
-    rows = [{"delivery": delivery_id, "name": name} for delivery_id, name in names]
-    session.connection().execute(statement, rows)
+    write_accepted(session, names, now)
     apply_waiting(session, {name: delivery_id for delivery_id, name in names}, now)
 
 
