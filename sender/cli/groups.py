@@ -21,6 +21,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "schedule": ("sender.cli.schedule", "Campaigns that go out by themselves."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
     "worker": ("sender.cli.worker", "Send beside other workers, and keep house (PostgreSQL)."),
+    "status": ("sender.cli.status", "Workers, queues, rates, runs under way, lag."),
     "demo": ("sender.cli.demo", "Try everything on 5,000 people who never were."),
     "alert": ("sender.cli.alert", "What needs an operator, and who is told of it."),
     "doctor": ("sender.cli.doctor", "Look whether this installation can work."),
