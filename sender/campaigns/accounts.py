@@ -78,8 +78,12 @@ class _Rationed:
     def capacity(self) -> Capacity:
         capacity = self.inner.capacity()
         left = max(0, self.daily_quota - self._handed_over())
-        told = capacity.remaining_today
-        return replace(capacity, remaining_today=left if told is None else min(left, told))
+        told, allowed = capacity.remaining_today, capacity.daily_quota
+        return replace(
+            capacity,
+            remaining_today=left if told is None else min(left, told),
+            daily_quota=self.daily_quota if allowed is None else min(self.daily_quota, allowed),
+        )
 
     def send(self, batch: Sequence[Outgoing], start_before: float) -> BatchResult:
         return self.inner.send(batch, start_before)

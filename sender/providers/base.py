@@ -132,6 +132,8 @@ class Capacity:
         sandbox: whether the account reaches verified recipients only.
         sending_enabled: whether the provider would accept messages at all.
         detail: one line for people.
+        daily_quota: messages in 24 hours in all, of which some are left; None is unlimited or not
+            told.
     """
 
     rate_per_second: float
@@ -139,6 +141,7 @@ class Capacity:
     sandbox: bool
     sending_enabled: bool
     detail: str
+    daily_quota: int | None = None
 
 
 class Provider(Protocol):

@@ -254,6 +254,8 @@ class AccountQuota(Base):
     """Messages a day; None: unknown."""
     remaining: Mapped[int | None]
     """Messages left; None: unlimited. Reservations take from it until it is counted anew."""
+    taken: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    """Messages taken since it was counted: the provider may not have them yet."""
     counted_at: Mapped[datetime]
 
 

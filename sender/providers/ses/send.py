@@ -282,4 +282,5 @@ def _read_capacity(settings: AccountSettings, account: Mapping[str, Any]) -> Cap
         sending_enabled=bool(account.get("SendingEnabled", False)) and status != "SHUTDOWN",
         detail=f"Amazon SES, {settings.region or 'default region'}, reputation {status}"
         + (", sandbox" if sandbox else ""),
+        daily_quota=None if allowed < 0 else int(allowed),
     )
