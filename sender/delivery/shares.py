@@ -10,6 +10,7 @@ from sender.delivery.hours import Hours, postpone
 from sender.delivery.parts import Part, claim, let_go
 from sender.delivery.planning import plan_next
 from sender.delivery.recipients import Addressee, waiting_people
+from sender.delivery.recovery import was_ended
 from sender.delivery.runs import skip
 from sender.store.campaigns import Run
 from sender.store.engine import Store
@@ -109,6 +110,8 @@ class Shares:
                 return share
         while True:
             with self.store.write() as session:
+                if was_ended(session, self.dispatcher_id):  # whoever is taken for lost has no say
+                    return None
                 part = claim(session, self.run_id, self.dispatcher_id, self.clock.now())
             if part is not None:
                 self._held.append(Share(part, part.above))

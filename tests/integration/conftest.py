@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sender.delivery import dispatch
 from sender.store.engine import Store, open_store
 from tests.fakes.ses import SesFake
 from tests.fakes.twilio import TwilioFake
@@ -34,5 +35,9 @@ def twilio() -> Iterator[TwilioFake]:
 
 @pytest.fixture(autouse=True)
 def one_call_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a last look be for one provider call, so that tests can step in between calls."""
-    monkeypatch.setattr("sender.delivery.dispatch.MOST_AT_ONCE", 50)
+    """Let a last look be for one provider call, so that tests can step in between calls.
+
+    `Office.one_call_at_a_time` goes further; what it sets is put back here.
+    """
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 50)
+    monkeypatch.setattr(dispatch, "UNDER_WAY", dispatch.UNDER_WAY)

@@ -15,7 +15,7 @@ from sender.delivery.replay_sent import SentAgain, write_down
 from sender.delivery.restored import has_lost_runs
 from sender.delivery.runs import move, pause
 from sender.errors import RefusedError
-from sender.store.campaigns import Dispatcher, Run
+from sender.store.campaigns import Dispatcher, Run, RunPart
 from sender.store.controllers import ProviderAccount
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
@@ -363,6 +363,7 @@ def test_a_dispatcher_from_before_the_restore_has_no_say(office: Office, ses: Se
     def forget() -> None:
         with office.store.write() as session:
             session.execute(update(Delivery).values(dispatcher_id=None))
+            session.execute(update(RunPart).values(dispatcher_id=None))
             session.execute(delete(Dispatcher))
 
     on_bulk_call(ses, 1, forget)

@@ -23,6 +23,7 @@ from sender.clock import Clock, SystemClock
 from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
 from sender.context import Context
+from sender.delivery import dispatch
 from sender.delivery.progress import Ending
 from sender.delivery.runs import Counts, count
 from sender.settings import Settings
@@ -143,6 +144,7 @@ class Office:
 
     def one_call_at_a_time(self) -> None:
         """Let SES take one batch after the other, so that a test can step in between exactly."""
+        dispatch.UNDER_WAY = 1
         with self.store.write() as session:
             account = session.scalars(
                 select(ProviderAccount).where(ProviderAccount.provider == ProviderName.SES)
