@@ -6,12 +6,13 @@ no, and before any delivery is locked: nobody waits for somebody who waits for t
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
-from sqlalchemy import bindparam, func, or_, select, union_all
+from sqlalchemy import Select, bindparam, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import lock_addresses
@@ -22,6 +23,7 @@ from sender.store.campaigns import Run
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import SendingPolicy
 from sender.store.deliveries import Delivery
+from sender.store.id_lists import given_ids, id_list
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.vocabulary import CampaignKind, Channel
 
@@ -93,11 +95,12 @@ class _Persons:
         """Add the contacts' other addresses, of all channels or of this one."""
         if not self.contact_ids:
             return
-        channels = tuple(Channel) if across else (self.channel,)
-        wanted = {"contacts": list(self.contact_ids), "channels": channels}
-        for contact_id, address_id, channel in session.execute(_POINTS, wanted):
-            self.who_of[address_id] = contact_id
-            self.channel_of[address_id] = channel
+        dialect = session.get_bind().dialect.name
+        wanted = {"contacts": id_list(dialect, self.contact_ids)}
+        for contact_id, address_id, channel in session.execute(_points_query(dialect), wanted):
+            if across or channel is self.channel:
+                self.who_of[address_id] = contact_id
+                self.channel_of[address_id] = channel
 
 
 class _Tally:
@@ -134,15 +137,18 @@ def _sent(
     address_ids: Collection[int],
     since: datetime,
     at: datetime,
-) -> Sequence[Any]:
-    """Return address and moment of each message that counts."""
-    wanted = {
-        "controller": controller_id,
-        "addresses": list(address_ids),
-        "since": since,
-        "at": at,
-    }
-    return session.execute(_SENT, wanted).all()
+) -> Iterator[tuple[int, datetime]]:
+    """Yield address and moment of each message that counts."""
+    dialect = session.get_bind().dialect.name
+    wanted = {"controller": controller_id, "since": since, "at": at}
+    addresses = {"addresses": id_list(dialect, address_ids)}
+    for address_id, sent_at in session.execute(_sent_query(dialect), wanted | addresses):
+        yield address_id, sent_at
+    lost = dict(session.execute(_LOST_RUNS, wanted).all())
+    if lost:
+        forgotten = {"runs": list(lost), "addresses": list(address_ids)}
+        for address_id, run_id in session.execute(_LOST_MESSAGES, forgotten):
+            yield address_id, lost[run_id]
 
 
 _CAPS: Final = (
@@ -152,38 +158,60 @@ _CAPS: Final = (
     .limit(1)
 )
 
-_POINTS: Final = select(
-    ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel
-).where(
-    ContactPoint.contact_id.in_(bindparam("contacts", expanding=True)),
-    ContactPoint.channel.in_(bindparam("channels", expanding=True)),
+_LOST_RUNS: Final = select(LostRun.id, LostRun.recorded_at).where(
+    LostRun.controller_id == bindparam("controller"),
+    LostRun.recorded_at > bindparam("since", type_=UtcDateTime()),
 )
 
-_RECENT_RUNS = select(Run.id).where(
-    Run.controller_id == bindparam("controller"),
-    Run.is_test.is_(False),
-    or_(Run.kind.is_(None), Run.kind == CampaignKind.MARKETING),
-    or_(Run.ended_at.is_(None), Run.ended_at > bindparam("since", type_=UtcDateTime())),
+_LOST_MESSAGES: Final = select(LostMessage.address_id, LostMessage.lost_run_id).where(
+    LostMessage.lost_run_id.in_(bindparam("runs", expanding=True)),
+    LostMessage.address_id.in_(bindparam("addresses", expanding=True)),
 )
 
-# The provider may have told of a message before our own record of it; of what a restored backup
-# forgot, no time is known at all, and it counts as of now.
-_SENT: Final = union_all(
-    select(
-        Delivery.address_id,
-        func.coalesce(
-            Delivery.dispatched_at, Delivery.accepted_at, bindparam("at", type_=UtcDateTime())
-        ),
-    ).where(
-        Delivery.run_id.in_(_RECENT_RUNS),
-        Delivery.address_id.in_(bindparam("addresses", expanding=True)),
-        Delivery.state.in_(HANDED_OVER),
-    ),
-    select(LostMessage.address_id, LostRun.recorded_at)
-    .join(LostRun, LostRun.id == LostMessage.lost_run_id)
-    .where(
-        LostRun.controller_id == bindparam("controller"),
-        LostRun.recorded_at > bindparam("since", type_=UtcDateTime()),
-        LostMessage.address_id.in_(bindparam("addresses", expanding=True)),
-    ),
-)
+
+@cache
+def _points_query(dialect: str) -> Select[int, int, Channel]:
+    contact_id = given_ids(dialect, "contacts")
+    return select(ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel).join_from(
+        ContactPoint, contact_id.table, ContactPoint.contact_id == contact_id
+    )
+
+
+@cache
+def _sent_query(dialect: str) -> Select[int, datetime]:
+    """Return the query of address and moment: one look into an index for each address and run.
+
+    As a join, a database without fresh statistics would read whole runs. The provider may have told
+    of a message before our own record of it; of what a restored backup forgot, no time is known at
+    all, and it counts as of now.
+    """
+    recent = (
+        select(Run.id)
+        .where(
+            Run.controller_id == bindparam("controller"),
+            Run.is_test.is_(False),
+            or_(Run.kind.is_(None), Run.kind == CampaignKind.MARKETING),
+            or_(Run.ended_at.is_(None), Run.ended_at > bindparam("since", type_=UtcDateTime())),
+        )
+        .cte("recent")
+        .prefix_with("MATERIALIZED")
+    )
+    address_id = given_ids(dialect, "addresses")
+    now = bindparam("at", type_=UtcDateTime())
+    sent_at = (
+        select(func.coalesce(Delivery.dispatched_at, Delivery.accepted_at, now))
+        .where(
+            Delivery.run_id == recent.c.id,
+            Delivery.address_id == address_id,
+            Delivery.state.in_(HANDED_OVER),
+        )
+        .scalar_subquery()
+    )
+    found = (
+        select(address_id.label("address_id"), sent_at.label("sent_at"))
+        .select_from(address_id.table)
+        .join(recent, true())
+        .cte("found")
+        .prefix_with("MATERIALIZED")
+    )
+    return select(found.c.address_id, found.c.sent_at).where(found.c.sent_at.is_not(None))
