@@ -1,6 +1,5 @@
 """A backup is restored over a day's opt-outs and sends: nobody who said no, and nobody twice."""
 
-import os
 import random
 import signal
 from collections import Counter
@@ -29,29 +28,23 @@ from tests.support.campaign_folder import CREDENTIALS, Office
 from tests.support.chaos_world import ChaosWorld, chaos_world, strike, wait_for
 from tests.support.factory import address_id_of
 from tests.support.journal_desk import keep_journal, replay
+from tests.support.nursery import Nurse
 
 PEOPLE = 300
 STRANGERS = 250
 OPT_OUTS = 500
-SEED = int(os.environ.get("CHAOS_SEED", str(random.randrange(10**6))))
 
 
 @pytest.fixture
 def world(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nurse: Nurse, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ChaosWorld]:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    with chaos_world(database_url, tmp_path, people=PEOPLE) as opened:
+    with chaos_world(nurse, database_url, tmp_path, people=PEOPLE) as opened:
         keep_journal(opened.office)
         opened.office.one_call_at_a_time()
         yield opened
-
-
-@pytest.fixture
-def chance() -> random.Random:
-    print(f"CHAOS_SEED={SEED}")  # noqa: T201  # pytest shows it when the test fails
-    return random.Random(SEED)
 
 
 def send_some(world: ChaosWorld, definition: CampaignDefinition, messages: int) -> int:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,11 +20,12 @@ from sender.store.engine import open_store
 from sender.vocabulary import Channel, DeliveryState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import Office, environment, open_office
+from tests.support.ledger_watch import LedgerWatch
+from tests.support.nursery import Child, Nurse
 
-LAUNCHER = Path(__file__).parents[1] / "chaos" / "launcher.py"
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 120
-"""Only a launcher that hangs takes this long."""
+PEOPLE = 200
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
+"""How often whatever is random is tried, on each database."""
 TAKEN = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN)
 _numbers = count(1)
 
@@ -63,32 +62,26 @@ class ChaosWorld:
     fake: StrikingFake
     database_url: str
     people: int
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    nurse: Nurse
+    children: list[Child] = field(default_factory=list)
 
     def campaign(self, more: str = "") -> Path:
         """Write the file of a campaign that was never sent."""
         return self.office.file(Channel.EMAIL, more, name=f"round-{next(_numbers)}")
 
-    def start(self, *arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, **variables: str) -> Child:
         """Start `sender` with these arguments in a process of its own."""
         environ = {
             **{name: value for name, value in os.environ.items() if "SENDER" not in name},
             **environment(self.office.folder, self.database_url),
-            "PYTHONPATH": str(ROOT),
+            "CHAOS_LOOK": "50",
             **variables,
         }
-        process = subprocess.Popen(
-            [sys.executable, str(LAUNCHER), *map(str, arguments)],
-            cwd=self.office.folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
+        child = self.nurse.start([str(one) for one in arguments], environ, self.office.folder)
+        self.children.append(child)
+        return child
 
-    def launch(self, file: Path, **variables: str) -> subprocess.Popen[str]:
+    def launch(self, file: Path, **variables: str) -> Child:
         """Start to launch the file without asking."""
         return self.start("campaign", "launch", file.name, "--yes", **variables)
 
@@ -101,6 +94,14 @@ class ChaosWorld:
         """Resume the run until nobody is left."""
         if self.office.run(run_id).state.is_open:
             assert self.office.resume(run_id) is Ending.FINISHED
+
+    def finish_watched(self, run_id: int) -> None:
+        """Resume a run that was broken off, and require the invariants before and after."""
+        watch = LedgerWatch(self, run_id)
+        watch.look()
+        self.finish(run_id)
+        watch.look()
+        self.require_sound_end(run_id)
 
     def states(self, run_id: int) -> dict[int, DeliveryState]:
         """Return each delivery of the run with its state."""
@@ -137,26 +138,28 @@ class ChaosWorld:
 
 
 @contextmanager
-def chaos_world(database_url: str, folder: Path, *, people: int) -> Iterator[ChaosWorld]:
+def chaos_world(
+    nurse: Nurse, database_url: str, folder: Path, *, people: int
+) -> Iterator[ChaosWorld]:
     """Open an office over the database, with people, and the fake."""
     store = open_store(database_url)
     with StrikingFake() as fake, open_office(store, folder, ses=fake, people=people) as office:
-        world = ChaosWorld(office, fake, database_url, people)
+        world = ChaosWorld(office, fake, database_url, people, nurse)
         try:
             yield world
         finally:
-            for process in world.processes:  # also one that a failed test left stopped
-                process.kill()
-                process.communicate()
+            for child in world.children:  # also one that a failed test left stopped
+                child.kill()
+                child.wait()
     store.close()
 
 
-def wait_for(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Wait for the end of a launcher; return its exit code, its answer and its complaints."""
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, out, err
+def wait_for(child: Child) -> tuple[int, str, str]:
+    """Wait for the end of a process; return its exit code, its answer and its complaints."""
+    code = child.wait()
+    return code, child.answer(), child.complaints()
 
 
-def strike(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Send a signal to the launcher."""
-    os.kill(process.pid, number)
+def strike(child: Child, number: signal.Signals) -> None:
+    """Send it a signal."""
+    child.send_signal(number)
