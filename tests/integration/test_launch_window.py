@@ -16,7 +16,13 @@ from sender.store.engine import Store
 from sender.toml.source import FileErrors
 from sender.vocabulary import DeliveryState, RunState
 from tests.fakes.ses import SesFake
-from tests.support.campaign_folder import CREDENTIALS, Office, carry_out, open_office
+from tests.support.campaign_folder import (
+    CREDENTIALS,
+    Office,
+    carry_out,
+    on_bulk_call,
+    open_office,
+)
 
 WINDOW = '[window]\nfrom = "09:00"\nto = "20:00"\n'
 TEN_IN_THE_MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -72,7 +78,7 @@ def test_a_run_waits_when_its_window_closes_and_goes_on_the_next_day(morning: Mo
 
     launch = prepare_launch(office.context, office.email(WINDOW))
     launch.confirm()
-    morning.ses.on_request = night_falls
+    on_bulk_call(morning.ses, 1, night_falls)
     assert launch.dispatch() is Ending.WAITING
     launch.close()
     counts = office.counts(launch.run_id)
