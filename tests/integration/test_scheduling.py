@@ -7,12 +7,17 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.scheduling import tick
 from sender.context import Context
+from sender.delivery.progress import Ending
 from sender.errors import RefusedError
+from sender.jobs.workers import enter
 from sender.store.engine import Store
+from sender.store.exclusive import exclusively
 from sender.vocabulary import Channel, DeliveryState, RunState, ScheduleState
 from tests.support.campaign_folder import open_office
 from tests.support.schedule_world import (
@@ -170,6 +175,59 @@ class TestTime:
         schedule_id = desk.add(DAILY, expires_at=at("2026-12-03T08:00"))
         desk.tick("2026-12-02T09:00")
         assert desk.schedule(schedule_id).state is ScheduleState.ENDED
+
+
+class TestWhoSends:
+    @pytest.mark.parametrize("dialect", ["postgresql"])
+    def test_where_workers_are_a_tick_leaves_the_sending_to_them(self, desk: ScheduleDesk) -> None:
+        desk.add(DAILY)
+        with desk.office.store.write() as session:
+            enter(session, slots=4)
+        report = desk.tick("2026-12-02T09:00", dispatch=True)
+        assert (report.launched, report.sent) == (1, None)
+        [run] = desk.runs()
+        assert run.state is RunState.READY
+        with desk.office.store.read() as session:
+            jobs = session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
+        assert jobs == 4
+
+    def test_a_tick_beside_one_that_still_sends_only_launches(self, desk: ScheduleDesk) -> None:
+        desk.add(DAILY)
+        with exclusively(desk.office.store, "sending"):
+            report = desk.tick("2026-12-02T09:00", dispatch=True)
+        assert (report.launched, report.sent) == (1, None)
+        report = desk.tick(dispatch=True)
+        assert report.sent is not None
+        assert report.sent.counts() == {"finished": 1}
+
+    def test_it_carries_on_whatever_has_work(self, desk: ScheduleDesk) -> None:
+        launch = prepare_launch(desk.office.context, desk.office.email())
+        launch.confirm()  # and then its process dies
+        launch.provider.close()
+        report = desk.tick(dispatch=True)
+        assert report.sent is not None
+        assert report.sent.endings.keys() == {launch.run_id}
+        assert desk.office.counts(launch.run_id).handed_over == PEOPLE
+
+    def test_a_run_that_cannot_be_sent_does_not_hold_up_the_others(
+        self, desk: ScheduleDesk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk.add(DAILY, name="broken")
+        desk.add(DAILY, name="sound")
+        desk.tick("2026-12-02T09:00")
+        broken, sound = (run.id for run in desk.runs())
+        real = Carrier.carry_on
+
+        def carry_on(carrier: Carrier, run_id: int, **how: Any) -> Ending:
+            if run_id == broken:
+                raise ZeroDivisionError
+            return real(carrier, run_id, **how)
+
+        monkeypatch.setattr(Carrier, "carry_on", carry_on)
+        sent = desk.tick(dispatch=True).sent
+        assert sent is not None
+        assert sent.failed == {broken: "ZeroDivisionError"}
+        assert sent.endings == {sound: Ending.FINISHED}
 
 
 class TestManyTickers:
