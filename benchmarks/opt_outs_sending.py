@@ -1,7 +1,7 @@
 """How long a one-click opt-out takes while a campaign is sent at full speed, beside a quiet hour.
 
 One client posts the links of the campaign's own messages, one after the other, while another
-process dispatches it: SES bulk calls to the local fake, the same database, the same journal.
+process dispatches it: SES bulk calls to a local sink, the same database, the same journal.
 
     python -m benchmarks.opt_outs_sending RUN SES_URL    that process; settings in the environment
 """
@@ -17,25 +17,34 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from benchmarks.message import fake_ses, open_ses, ready, renderer
+from benchmarks.letter import CONTACT, VALUES, email_renderer
 from benchmarks.opt_outs_crowd import Message, one_click, open_filled
 from benchmarks.opt_outs_server import Served, environment, make_authority, serving
 from benchmarks.plan_million import empty_database
+from benchmarks.sinks import running_sink
+from sender.campaigns.message import CampaignRenderer
 from sender.clock import SystemClock
 from sender.context import open_context
+from sender.delivery.audience import ContactAudience
 from sender.delivery.dispatch import Dispatcher
 from sender.delivery.pace import Pace
-from sender.delivery.runs import count
+from sender.delivery.planning import plan
+from sender.delivery.runs import count, get_run, move
+from sender.providers.account import AccountSettings
+from sender.providers.registry import open_provider
 from sender.store.campaigns import Run
+from sender.store.contacts import Contact
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.suppression.links import opt_out_links
-from sender.vocabulary import DeliveryState
+from sender.vocabulary import Channel, DeliveryState, ProviderName, RunState
 from tests.fakes.sns import SnsFake
+from tests.support.campaign_folder import CREDENTIALS
 from tests.support.opt_outs import OptOut, connect
 
 QUIET = 1_000
@@ -49,15 +58,24 @@ def main() -> None:
     parser.add_argument("run", type=int)
     parser.add_argument("ses_url")
     arguments = parser.parse_args()
+    account = AccountSettings(
+        "ses", ProviderName.SES, endpoint_url=arguments.ses_url, concurrency=1
+    )
     with open_context() as context:
+        provider = open_provider(account, CREDENTIALS, context.clock, timedelta(seconds=20))
         with context.store.read() as session:
             run = session.get_one(Run, arguments.run)
         dispatcher = Dispatcher(
-            store=context.store, clock=context.clock, provider=open_ses(arguments.ses_url),
-            renderer=renderer(), opt_out_url=opt_out_links(context.settings).of_run(run.link_salt),
-            run_id=run.id, version_id=run.version_id, operator="benchmark",
+            store=context.store,
+            clock=context.clock,
+            provider=provider,
+            renderer=CampaignRenderer(frozenset(VALUES), email_renderer()),
+            opt_out_url=opt_out_links(context.settings).of_run(run.link_salt),
+            run_id=run.id,
+            version_id=run.version_id,
+            operator="benchmark",
             pace=Pace(context.store, context.clock, "account:1", 1_000_000),
-        )  # fmt: skip
+        )
         started = time.perf_counter()
         dispatcher.run()
         seconds = time.perf_counter() - started
@@ -84,13 +102,26 @@ def latencies(database: str, url: str, folder: Path, people: int) -> Iterator[st
         with _client(served) as connection:
             quiet = [timed(next(posts), connection) for _ in range(WARM_UP + QUIET)]
         yield _row(database, "quiet", quiet[WARM_UP:], "")
-        with fake_ses() as ses_url, _sending(url, folder, run_id, ses_url) as process:
+        with running_sink() as ses_url, _sending(url, folder, run_id, ses_url) as process:
             _wait_until_sending(store, run_id)
             busy = _while_running(process, served, posts)
             assert process.stdout is not None
             told = json.loads(process.stdout.read())
         yield _row(database, "sending", busy, f"{told['sent'] / told['seconds']:,.0f}")
     store.close()
+
+
+def ready(store: Store, run_id: int) -> None:
+    """Plan the whole run, so that everybody's link is known, and let it be sent."""
+    clock = SystemClock()
+    with store.write() as session:
+        session.execute(update(Contact).values(**CONTACT))
+        controller_id = session.get_one(Run, run_id).controller_id
+    for _ in plan(store, clock, run_id, ContactAudience(controller_id, Channel.EMAIL)):
+        pass
+    with store.write() as session:
+        run = get_run(session, run_id)
+        move(session, run, RunState.READY, now=clock.now(), operator="benchmark")
 
 
 def _while_running(

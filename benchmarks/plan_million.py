@@ -86,7 +86,8 @@ def measure(database: str, url: str, people: int, bare: float) -> str:
         counts = count(session, run_id)
     store.close()
     assert counts.planned == people, counts
-    print(f"<!-- {database}: {dict(counts.by_reason)}, pending {counts.pending:,} -->")
+    refused = {reason.value: number for reason, number in counts.by_reason.items()}
+    print(f"{database}: {refused}, pending {counts.pending:,}", file=sys.stderr)
     return (
         f"| {database} | {bare:.2f} | {planned:.2f} | {planned / bare:.2f} | {longest:.3f} "
         f"| {grown:.0f} |"
