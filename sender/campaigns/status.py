@@ -149,7 +149,7 @@ def _schedules(session: Session, now: datetime) -> list[ScheduleStatus]:
     )
     found = [
         _schedule_status(session, schedule, campaign, slug, now)
-        for schedule, campaign, slug in session.execute(query).tuples().all()
+        for schedule, campaign, slug in session.execute(query).all()
     ]
     return sorted(found, key=lambda one: (_FIRST[one.state], one.next_at or _LATER_THAN_ALL))
 

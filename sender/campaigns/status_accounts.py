@@ -64,7 +64,7 @@ def accounts_in_use(
     claims = _claims_now(session, now)
     sent = _by_account(session, last_minute)
     found = []
-    for account, quota in session.execute(query).tuples():
+    for account, quota in session.execute(query):
         rate = rates.get(f"account:{account.id}")
         found.append(
             AccountStatus(

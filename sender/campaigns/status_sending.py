@@ -176,7 +176,7 @@ def workers(session: Session, at_work: Iterable[Dispatcher]) -> list[WorkerStatu
             slots=row.slots,
             runs=tuple(sorted(sending[row.id])),
         )
-        for row, silence in session.execute(query).tuples()
+        for row, silence in session.execute(query)
     ]
 
 
@@ -222,7 +222,7 @@ def runs_under_way(session: Session, recent: Recent, now: datetime) -> list[RunS
         .where(Run.state.in_(UNDER_WAY), Run.is_test.is_(False))
         .order_by(Run.id)
     )
-    rows = session.execute(query).tuples().all()
+    rows = session.execute(query).all()
     sent = _sent(session, [run.id for run, _, _ in rows])
     found = [
         _run_status(session, run, (campaign, slug), sent.get(run.id, 0), recent=recent, now=now)

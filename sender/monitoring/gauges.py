@@ -1,4 +1,4 @@
-"""What /metrics says of the database: counts and one age, asked at each scrape."""
+"""What /metrics says of the database: counts and ages, asked at each scrape."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,8 +10,11 @@ from sqlalchemy import ColumnElement, TextClause, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from sender.campaigns.status import look
 from sender.context import Context
 from sender.inbound.inbox import is_open
+from sender.monitoring.accepted import AcceptedMessages
+from sender.monitoring.sending import sending_metrics
 from sender.store.deliveries import Delivery
 from sender.store.inbound import Alert, InboundEvent, InboxMessage
 from sender.vocabulary import DeliveryState
@@ -32,6 +35,7 @@ class DatabaseGauges(Collector):
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._accepted = AcceptedMessages()
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing before it is asked: registering must not need the database."""
@@ -40,13 +44,19 @@ class DatabaseGauges(Collector):
     def collect(self) -> Iterable[Metric]:
         """Ask."""
         try:
-            with self._context.store.read() as session:
-                values = _values(session, self._context.clock.now())
+            found = self._ask()
         except SQLAlchemyError:
-            values = {}
-        yield _gauge("sender_database_up", "Whether the database answered.", 1 if values else 0)
-        for name, value in values.items():
-            yield _gauge(name, _HELP[name], value)
+            found = []
+        yield _gauge("sender_database_up", "Whether the database answered.", 1 if found else 0)
+        yield from found
+
+    def _ask(self) -> list[Metric]:
+        status, now = look(self._context), self._context.clock.now()
+        with self._context.store.read() as session:
+            values = _values(session, now)
+            accepted = self._accepted.by_channel(session, now)
+        alone = [_gauge(name, _HELP[name], value) for name, value in values.items()]
+        return [*alone, *sending_metrics(status, accepted)]
 
 
 def _values(session: Session, now: datetime) -> dict[str, float]:
