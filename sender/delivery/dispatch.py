@@ -61,6 +61,8 @@ MOST_AT_ONCE = 200
 """People of one last look. More would save little, and each is gone through again if it is late."""
 CALLS_WITHIN = timedelta(milliseconds=400)
 """The calls of one last look should have begun by then: it is good for a second."""
+_ALLOWANCE = 500
+"""Messages that are taken from the daily quota at a time; what is left is given back."""
 UNDER_WAY = 3
 """Batches at the same time: one is calling while one is prepared and one is recorded."""
 
@@ -131,6 +133,7 @@ class Dispatcher:
     _last_round: datetime | None = None
     _stop_requested: bool = False
     _fruitless: int = 0
+    _allowance: int = 0
     _probing: bool = False
     _waits: bool = False
 
@@ -150,6 +153,8 @@ class Dispatcher:
             interrupted = True
         finally:
             self._lanes.close()
+            if self.quota is not None:
+                self.quota.give_back(self._allowance)
             ending = self._leave(interrupted=interrupted)
         return ending
 
@@ -292,7 +297,7 @@ class Dispatcher:
             chunk = None
             people = f"{too_many.people:,}"
             self._stop(f"at least {people} people may be written to, more than max_recipients")
-        self._give_back(size - (len(chunk.people) if chunk else 0))
+        self._allowance -= len(chunk.people) if chunk else 0
         return chunk
 
     def _note_planned(self, people: int) -> None:
@@ -305,17 +310,20 @@ class Dispatcher:
         if self._probing:
             size = 1
         else:
-            a_call = self.provider.messages_per_call
+            a_call = min(self.provider.messages_per_call, MOST_AT_ONCE)
             in_a_call = self.pace.most_at_once(a_call, in_one_call=True)
             side_by_side = self.pace.most_at_once(MOST_AT_ONCE, in_one_call=False)
             in_time = self._lanes.calls_within(CALLS_WITHIN) * in_a_call
             size = max(in_a_call, min(side_by_side, in_time) // in_a_call * in_a_call)
-        if self.quota is None:
-            return size
-        taken = self.quota.take(size)
-        if taken == 0:
+        return size if self.quota is None else self._allowed(size, self.quota)
+
+    def _allowed(self, size: int, quota: Quota) -> int:
+        """Return how many of these the quota allows, which is taken from it in larger amounts."""
+        if self._allowance < size:
+            self._allowance += quota.take(max(_ALLOWANCE, size) - self._allowance)
+        if self._allowance == 0:
             self._defer(_QUOTA_PAUSE, "the provider's daily quota is used up")
-        return taken
+        return min(size, self._allowance)
 
     def _more_to_come(self) -> bool:
         """Whether there is more to do here: at once, or when somebody may be written to."""
@@ -326,10 +334,6 @@ class Dispatcher:
             return ahead.ready_at <= now or self._idle_until(ahead.ready_at, now)
         self._waits = ahead.open_parts > 0 or not ahead.is_planned
         return False
-
-    def _give_back(self, messages: int) -> None:
-        if self.quota is not None and messages > 0:
-            self.quota.give_back(messages)
 
     def _collect(self, under_way: dict[Future[BatchEnd], Share]) -> None:
         if not under_way:
@@ -347,7 +351,7 @@ class Dispatcher:
 
     def _take(self, end: BatchEnd) -> None:
         self.progress.add(end)
-        self._give_back(end.skipped + end.returned + end.untouched)
+        self._allowance += end.skipped + end.returned + end.untouched
         if end.directive is not None:
             self._obey(end.directive)
         self._fruitless = self._fruitless + 1 if end.never_started else 0

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -48,16 +49,16 @@ def office(
         yield opened
 
 
-def confirmed(office: Office, **changed: object) -> Launch:
+def confirmed(office: Office, **changed: Any) -> Launch:
     launch = prepare_launch(office.context, office.email(**changed))
     launch.confirm()
     return launch
 
 
-def carry(office: Office, run_id: int, **how: object) -> Ending:
+def carry(office: Office, run_id: int, **how: Any) -> Ending:
     carrier = Carrier(office.context)
     try:
-        return carrier.carry_on(run_id, **how)  # type: ignore[arg-type]  # by name
+        return carrier.carry_on(run_id, **how)
     finally:
         carrier.close()
 
