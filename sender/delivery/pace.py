@@ -33,7 +33,7 @@ _BURST_SECONDS = 0.1
 stays within a hundredth of what ten seconds allow."""
 
 _STILL_WANTED_AFTER_SECONDS = 0.2
-"""How old a run's word that it wants the rate grows before it is written again."""
+"""How old the word of a run that waits grows before it is written again."""
 
 _MOST_TRIES = 10
 _ASK_AGAIN = Turn(granted=False, wait=timedelta(milliseconds=20))
@@ -151,15 +151,12 @@ class Pace:
 
     def _write(self, connection: Connection, seen: Seen, decision: Decision) -> bool:
         """Write what the others must know, if nobody else was granted a turn meanwhile."""
-        mine = seen.mine
-        stale = mine is not None and abs(seen.now - mine.wanted_at) > _STILL_WANTED_AFTER_SECONDS
-        if not decision.turn.granted:
-            if stale:
-                self._rows.want(connection, seen.now)
-            return True
-        if stale or (mine is not None and seen.others):
-            return self._rows.move_both(connection, seen, decision)
-        return self._rows.move(connection, seen, decision)
+        if decision.turn.granted:
+            return self._rows.move(connection, seen, decision)
+        silent_for = seen.now - seen.mine.wanted_at if seen.mine else 0.0
+        if abs(silent_for) > _STILL_WANTED_AFTER_SECONDS:
+            self._rows.want(connection, seen.now)
+        return True
 
     def _now(self) -> float | None:
         """Return the time to go by, or None to let PostgreSQL tell it."""

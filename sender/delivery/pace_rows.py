@@ -129,18 +129,21 @@ class RateRows:
         connection.execute(_WANT, {**self._claim_values, "at": at})
 
     def move(self, connection: Connection, seen: Seen, decision: Decision) -> bool:
-        """Move the account's arrival time; False, with nothing written, if another did."""
-        return connection.execute(_move(self.dialect), self._moving(seen, decision)).rowcount == 1
+        """Move the arrival times of the account and, if it has one, of the run's claim.
 
-    def move_both(self, connection: Connection, seen: Seen, decision: Decision) -> bool:
-        """Move the run's arrival time too; False, with nothing written, if another came first."""
+        Returns:
+            False, with nothing written, if another moved the account's since it was seen.
+        """
+        values: dict[str, Any] = {
+            "account": self.account, "seen": seen.arrival_at, "arrival": decision.arrival_at,
+        }  # fmt: skip
+        if seen.mine is None:
+            return connection.execute(_move(self.dialect), values).rowcount == 1
         claimed = {**self._claim_values, "at": seen.now, "own": decision.own_arrival_at}
         if self.dialect == "postgresql":
-            values = {**self._moving(seen, decision), **claimed}
-            return connection.execute(_move_both(), values).rowcount == 1
-        moved = self.move(connection, seen, decision)
-        connection.execute(_count_share(), claimed)
-        return moved
+            return connection.execute(_move_both(), {**values, **claimed}).rowcount == 1
+        connection.execute(_move(self.dialect), values)
+        return connection.execute(_count_share(), claimed).rowcount == 1
 
     def slow_down(self, connection: Connection, slowed_to: float, at: float) -> bool:
         """Write the part of the rate that is left; False if that was done within a second."""
@@ -153,9 +156,6 @@ class RateRows:
             "account": self.account, "run": self.run_id,
             "share": self.weight, "first": self.urgent,
         }  # fmt: skip
-
-    def _moving(self, seen: Seen, decision: Decision) -> dict[str, Any]:
-        return {"account": self.account, "seen": seen.arrival_at, "arrival": decision.arrival_at}
 
 
 def _claim(row: Sequence[Any]) -> Claim:

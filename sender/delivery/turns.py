@@ -107,7 +107,7 @@ def decide(
         turn = _later(min(wait, own - start) if own > start else wait)
         return Decision(turn, arrival_at, own)
     turn = Turn(granted=True, wait=timedelta(seconds=start - now))
-    own_start = min(max(own, start - _CREDIT_SECONDS), start)
+    own_start = start if share == 1.0 else min(max(own, start - _CREDIT_SECONDS), start)
     return Decision(turn, start + seconds, own_start + seconds / share)
 
 
