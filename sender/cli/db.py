@@ -9,6 +9,7 @@ from sender.consent.checking import check_history
 from sender.context import Context, set_up_database
 from sender.errors import SenderError
 from sender.store.engine import open_store
+from sender.store.queue_schema import queue_schema
 from sender.store.schema import current_revision
 from sender.suppression.journal import require_whole
 
@@ -19,16 +20,17 @@ app = group("Set up the database, and check that its history holds.")
 def upgrade(json_output: JsonFlag = False) -> None:
     """Create the tables, or bring them to this version, and register the key on first use."""
     settings = current_settings()
-    before = _revision(settings.database_url)
+    before, queue_before = _versions(settings.database_url)
     set_up_database(settings, SystemClock())
-    after = _revision(settings.database_url)
+    after, queue = _versions(settings.database_url)
     if before is None:
         line = f"The database is set up (schema {after}), and knows the key."
     elif before == after:
         line = f"The database is at schema {after} already."
     else:
         line = f"The database went from schema {before} to {after}."
-    Output(as_json=json_output).show({"before": before, "after": after}, line)
+    lines = [line] if queue == queue_before else [line, f"Its job queue is at {queue} now."]
+    Output(as_json=json_output).show({"before": before, "after": after, "queue": queue}, *lines)
 
 
 @app.command(epilog=examples("sender db check", "sender db check --json"))
@@ -67,10 +69,13 @@ def _behind_journal(context: Context) -> list[dict[str, str]]:
     return []
 
 
-def _revision(url: str) -> str | None:
+def _versions(url: str) -> tuple[str | None, str | None]:
+    """Return the schema of our tables and, on PostgreSQL, that of the job queue's."""
     store = open_store(url)
     try:
         with store.engine.connect() as connection:
-            return current_revision(connection)
+            is_postgresql = store.dialect == "postgresql"
+            queue = queue_schema(connection) if is_postgresql else None
+            return current_revision(connection), queue
     finally:
         store.close()

@@ -18,7 +18,7 @@ from sender.worker.house import Duty, do_duty
 from sender.worker.slices import Slices
 from sender.worker.stop import Stop
 
-POLL_EVERY: Final = timedelta(seconds=5)
+POLL_EVERY: Final = timedelta(seconds=2)
 """PostgreSQL notifies workers of new jobs; this is for a notice that was lost."""
 
 _LATE_BY: Final = timedelta(days=2)

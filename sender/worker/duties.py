@@ -30,7 +30,7 @@ def sweep_runs(context: Context) -> Mapping[str, int]:
         return {}
     with context.store.write() as session:
         found = session.execute(select(Run.id, Run.priority).where(Run.id.in_(runs)))
-        priorities = dict(found.tuples().all())
+        priorities = {row.id: row.priority for row in found}
         new = enqueue_all(session, [(run_id, priorities[run_id]) for run_id in runs])
     return {"runs": len(runs), "slices": new}
 

@@ -19,6 +19,7 @@ from sender.store.engine import Store, open_store
 from sender.store.inbound import Alert
 from sender.vocabulary import Priority, RunState
 from sender.worker.house import Duty
+from sender.worker.metrics import CONNECTIONS
 from sender.worker.slices import REST, Slices
 from tests.support.databases import PostgresDatabases
 from tests.support.factory import add_campaign, add_campaign_version, add_run, establish
@@ -28,6 +29,18 @@ from tests.support.worker_floor import Carriage, jobs, wait_until, worker
 
 NORMAL, URGENT = Priority.NORMAL, Priority.URGENT
 RUNS = 3
+REFUSE_TO_DELETE = (
+    "CREATE TABLE refusal AS SELECT 1",
+    (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF EXISTS (SELECT FROM refusal) THEN RAISE EXCEPTION 'not now'; END IF;"
+        " RETURN OLD; END $$"
+    ),
+    (
+        "CREATE TRIGGER refuse BEFORE DELETE ON procrastinate_jobs"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    ),
+)
 KEEP_MOMENTS = (
     "CREATE TABLE moments (moment bigint)",
     (
@@ -300,6 +313,24 @@ def test_cut_connections_are_made_anew_and_nothing_stays_in_dead_hands(context: 
             assert connection.execute(text(cut + " = 'sender worker'")).rowcount
         enqueue(context.store, 2)
         assert carriage.next_run() == 2
+        wait_until(lambda: jobs(context.store, "doing") == 0)
+
+
+def test_a_job_whose_end_could_not_be_written_does_not_stay_in_living_hands(
+    context: Context,
+) -> None:
+    """Or a run would have a slice less, and a duty would never be done again."""
+    with context.store.engine.begin() as connection:
+        for statement in REFUSE_TO_DELETE:
+            connection.execute(text(statement))
+    carriage, before = Carriage(), CONNECTIONS._value.get()
+    with worker(context, carriage):
+        enqueue(context.store, 1)
+        assert carriage.next_run() == 1
+        wait_until(lambda: CONNECTIONS._value.get() > before)
+        with context.store.engine.begin() as connection:
+            connection.execute(text("DELETE FROM refusal"))
+        assert carriage.next_run() == 1
         wait_until(lambda: jobs(context.store, "doing") == 0)
 
 

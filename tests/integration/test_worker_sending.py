@@ -16,7 +16,8 @@ from sender.jobs.sending import enqueue_sending
 from sender.store.campaigns import Dispatcher, Worker
 from sender.store.engine import Store, open_store
 from sender.vocabulary import DeliveryState, RunState
-from sender.worker.duties import DUTIES
+from sender.worker.duties import DUTIES, sweep_runs
+from sender.worker.house import Duty, do_duty
 from tests.support.campaign_folder import CREDENTIALS, Office, environment, open_office, written_to
 from tests.support.chaos_world import StrikingFake
 from tests.support.command_line import sit_down
@@ -100,17 +101,14 @@ def test_a_worker_sends_what_is_launched_and_ends_cleanly(
     assert not any("@example.org" in line for line in process.said)
 
 
-def test_a_job_that_is_done_again_does_nothing(
-    office: Office, ses: StrikingFake, variables: dict[str, str]
-) -> None:
+def test_a_job_that_is_done_again_does_nothing(office: Office, ses: StrikingFake) -> None:
     run_id = launch(office)
-    with worker_process(variables, "--once") as process:
-        assert process.process.wait(60) == 0, process.said
-    assert is_over(office, run_id)()
-    with office.store.write() as session:
-        enqueue_sending(session, run_id, None)
-    with worker_process(variables, "--once") as process:
-        assert process.process.wait(60) == 0, process.said
+    for _ in range(2):
+        with office.store.write() as session:
+            enqueue_sending(session, run_id, None)
+        with worker(office.context, Carrier(office.context), duties=DUTIES, once=True) as once:
+            assert once.finish() == 0
+        assert is_over(office, run_id)()
     assert jobs(office.store, "todo") + jobs(office.store, "doing") == 0
     assert len(ses.messages) == PEOPLE
     assert office.counts(run_id).by_state == {DeliveryState.ACCEPTED: PEOPLE}
@@ -169,6 +167,23 @@ def test_a_second_signal_ends_at_once(
         process.wait_for("stopping")
         assert process.stop() == 130
         held.set()
+
+
+@pytest.mark.parametrize("duty", DUTIES, ids=lambda duty: duty.name)
+def test_every_duty_can_be_done(office: Office, duty: Duty) -> None:
+    launch(office)
+    assert do_duty(office.context, duty)
+
+
+def test_the_sweep_brings_what_the_queue_lost(office: Office) -> None:
+    run_id = launch(office)
+    with office.store.write() as session:
+        session.execute(text("DELETE FROM procrastinate_jobs"))
+    assert sweep_runs(office.context) == {"runs": 1, "slices": 1}
+    assert sweep_runs(office.context) == {"runs": 1, "slices": 0}
+    with worker(office.context, Carrier(office.context)):
+        wait_until(is_over(office, run_id))
+    assert sweep_runs(office.context) == {}
 
 
 def test_sqlite_is_refused_with_a_remedy(

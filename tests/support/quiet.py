@@ -59,7 +59,8 @@ class Overheard(logging.Handler):
 
 
 def _labels() -> Iterator[tuple[str, str]]:
-    module: Any = sys.modules.get("sender.web.metrics")
-    for metric in module.REGISTRY.collect() if module else ():
-        for sample in metric.samples:
-            yield " ".join(sample.labels.values()), sample.name
+    for name in ("sender.web.metrics", "sender.worker.metrics"):
+        module: Any = sys.modules.get(name)
+        for metric in module.REGISTRY.collect() if module else ():
+            for sample in metric.samples:
+                yield " ".join(sample.labels.values()), sample.name
