@@ -195,7 +195,7 @@ class Carrier:
             return _Kit(
                 provider=provider,
                 renderer=make_renderer(campaign),
-                audience=audience_of_run(run, campaign),
+                audience=audience_of_run(run, campaign.definition),
                 pace=pace_of(context, campaign, run, usable_rate(campaign, provider)),
                 quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
                 opt_out_url=links.of_run(run.link_salt),

@@ -370,7 +370,7 @@ def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audi
         run = get_run(session, run_id)
     if source is not None and run.plan_ends_at is None:
         _stage(context, campaign, source, run_id)
-    return audience_of_run(run, campaign)
+    return audience_of_run(run, campaign.definition)
 
 
 def _stage(

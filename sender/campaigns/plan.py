@@ -14,7 +14,7 @@ from sender.campaigns.message import CampaignRenderer
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.consent.policy import Scope
 from sender.delivery.audience import Audience, StagedAudience
-from sender.delivery.planning import first_allowed, forecast
+from sender.delivery.planning import first_allowed, forecast_unplanned
 from sender.delivery.recipients import fields_of, untold_source
 from sender.delivery.runs import count
 from sender.delivery.scopes import scopes_of_run
@@ -25,7 +25,7 @@ from sender.rendering.refusal import MessageRefused
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import ProviderAccount
-from sender.vocabulary import Reason, RunState
+from sender.vocabulary import Reason
 
 SAMPLE = 500
 """How many people's messages are rendered to tell segments and cost; exact up to this number."""
@@ -165,14 +165,13 @@ def work_out(
 def _numbers(
     session: Session, run: Run, audience: Audience, scopes: Sequence[Scope]
 ) -> tuple[int, Counter[Reason]]:
-    """Return recipients and refusals: counted from the run once planned, forecast before."""
-    if run.plan_ends_at is not None and run.state is not RunState.PLANNING:
-        counts = count(session, run.id)
-        return counts.pending, counts.by_reason
-    sent_in = run.campaign_id if run.exclude_sent else None
-    decided = forecast(session, scopes, audience, sent_in)
-    recipients = decided.pop(None, 0)
-    return recipients, Counter({why: n for why, n in decided.items() if why is not None})
+    """Return recipients and refusals: as far as the run is planned, counted; beyond, forecast."""
+    counts = count(session, run.id)
+    decided = forecast_unplanned(session, run, scopes, audience)
+    recipients = counts.pending + decided.pop(None, 0)
+    return recipients, counts.by_reason + Counter(
+        {why: n for why, n in decided.items() if why is not None}
+    )
 
 
 def cost_of(account: ProviderAccount, segments: int) -> Cost | None:

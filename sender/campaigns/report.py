@@ -10,8 +10,12 @@ from typing import TextIO
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from sender.campaigns.pinning import read_pinned
+from sender.campaigns.run_audience import audience_of_run
+from sender.delivery.parts import is_planned
+from sender.delivery.planning import count_unplanned
 from sender.delivery.runs import Counts, count, get_run
-from sender.store.campaigns import Campaign, CampaignVersion, StagedRecipient
+from sender.store.campaigns import Campaign, CampaignVersion, Run, StagedRecipient
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
@@ -46,7 +50,8 @@ class RunReport:
         controller: the controller's slug.
         state: of the run.
         because: why it stopped, if it did.
-        counts: the audience by what became of it.
+        counts: the audience, as far as it is planned, by what became of it.
+        not_planned: people of the audience who have no delivery yet, or never got one.
         versions: handed-over messages by the number of the text version.
         opted_out: people who opted out by way of this run's messages.
         complained: people who complained about one.
@@ -63,6 +68,7 @@ class RunReport:
     state: str
     because: str | None
     counts: Counts
+    not_planned: int
     versions: Counter[int]
     opted_out: int
     complained: int
@@ -97,6 +103,7 @@ def report_run(session: Session, run_id: int) -> RunReport:
         state=run.state.value,
         because=run.stopped_because,
         counts=count(session, run_id),
+        not_planned=_not_planned(session, run),
         versions=_versions(session, run_id),
         opted_out=opted_out,
         complained=complained,
@@ -106,6 +113,13 @@ def report_run(session: Session, run_id: int) -> RunReport:
         started_at=run.started_at,
         ended_at=run.ended_at,
     )
+
+
+def _not_planned(session: Session, run: Run) -> int:
+    if run.is_test or is_planned(session, run):
+        return 0
+    definition = read_pinned(session.get_one(CampaignVersion, run.version_id))
+    return count_unplanned(session, run, audience_of_run(run, definition))
 
 
 def write_csv(session: Session, run_id: int, target: TextIO) -> int:

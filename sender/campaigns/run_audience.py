@@ -1,15 +1,14 @@
 """The audience of a run, as its pinned file and its occurrence say."""
 
-from sender.campaigns.resolve import ResolvedCampaign
+from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.schedule_audience import where_of
 from sender.delivery.audience import Audience, ContactAudience, StagedAudience
 from sender.store.campaigns import Run
 
 
-def audience_of_run(run: Run, campaign: ResolvedCampaign) -> Audience:
+def audience_of_run(run: Run, definition: CampaignDefinition) -> Audience:
     """Return whom the run is about: contacts, or what was read from another database for it."""
-    definition = campaign.definition
     if definition.audience.source is not None:
         return StagedAudience(run.id)
     where = where_of(definition, run.audience_day)
-    return ContactAudience(campaign.own.controller_id, definition.channel, where)
+    return ContactAudience(run.controller_id, run.channel, where)

@@ -28,12 +28,12 @@ FileArgument = Annotated[Path, typer.Argument(help="The campaign file.", metavar
 RunArgument = Annotated[int, typer.Argument(help="The run's number.", metavar="RUN")]
 
 _WATCH_EVERY_SECONDS = 1.0
-_INTERRUPTED = 130
-
 AnyTimeFlag = Annotated[
     bool,
     typer.Option("--any-time", help="Send outside the sending hours too; kept in the audit trail."),
 ]
+
+_INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
 
 
@@ -159,7 +159,11 @@ def resume(
 
     with opened() as context:
         _carry_out(
-            context, prepare_resume(context, run, any_time=any_time), Output(as_json=as_json), dry_run=False, yes=yes
+            context,
+            prepare_resume(context, run, any_time=any_time),
+            Output(as_json=as_json),
+            dry_run=False,
+            yes=yes,
         )
 
 

@@ -6,7 +6,7 @@ A crash between the two leaves a part that the next one plans: nobody is planned
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -138,23 +138,24 @@ def _unplanned(run_id: int) -> Select[RunPart]:
 
 def count_unplanned(session: Session, run: Run, audience: Audience) -> int:
     """Count the people of the run's audience that have no delivery yet."""
-    unplanned = select(RunPart.above, RunPart.through).where(
-        RunPart.run_id == run.id, RunPart.done_at.is_(None), RunPart.planned_at.is_(None)
-    )
-    ranges = [(row.above, row.through) for row in session.execute(unplanned)]
-    if run.plan_ends_at is None or run.planned_through < run.plan_ends_at:
-        ranges.append((run.planned_through, run.plan_ends_at or audience.last(session)))
     return sum(
         session.scalar(select(func.count()).select_from(audience.people(low, high).rows)) or 0
-        for low, high in ranges
+        for low, high in _unplanned_ranges(session, run, audience)
     )
+
+
+def _unplanned_ranges(session: Session, run: Run, audience: Audience) -> Iterator[tuple[int, int]]:
+    query = select(RunPart.above, RunPart.through).where(
+        RunPart.run_id == run.id, RunPart.done_at.is_(None), RunPart.planned_at.is_(None)
+    )
+    for row in session.execute(query).all():
+        yield row.above, row.through
+    end = audience.last(session) if run.plan_ends_at is None else run.plan_ends_at
+    yield from _ranges(session, audience, run.planned_through, end)
 
 
 def forecast(
-    session: Session,
-    scopes: Sequence[Scope],
-    audience: Audience,
-    sent_in_campaign: int | None = None,
+    session: Session, scopes: Sequence[Scope], audience: Audience
 ) -> Counter[Reason | None]:
     """Count the audience by the decision on each person, without planning anything.
 
@@ -162,12 +163,30 @@ def forecast(
         session: any open session.
         scopes: what the run asks.
         audience: of whom.
-        sent_in_campaign: the campaign whose earlier recipients are left out, if they are.
     """
-    end = audience.last(session)
+    ranges = _ranges(session, audience, 0, audience.last(session))
+    return _count_decisions(session, scopes, audience, ranges, None)
+
+
+def forecast_unplanned(
+    session: Session, run: Run, scopes: Sequence[Scope], audience: Audience
+) -> Counter[Reason | None]:
+    """Count by decision those of the run's audience that have no delivery yet."""
+    ranges = _unplanned_ranges(session, run, audience)
+    sent_in = run.campaign_id if run.exclude_sent else None
+    return _count_decisions(session, scopes, audience, ranges, sent_in)
+
+
+def _count_decisions(
+    session: Session,
+    scopes: Sequence[Scope],
+    audience: Audience,
+    ranges: Iterable[tuple[int, int]],
+    sent_in: int | None,
+) -> Counter[Reason | None]:
     counts: Counter[Reason | None] = Counter()
-    for low, high in _ranges(session, audience, end):
-        decided = _decided(audience, scopes, low, high, sent_in_campaign).subquery()
+    for low, high in ranges:
+        decided = _decided(audience, scopes, low, high, sent_in).subquery()
         query = select(decided.c.reason, func.count()).group_by(decided.c.reason)
         for reason, count in session.execute(query):
             counts[reason] += count
@@ -179,7 +198,7 @@ def first_allowed(
 ) -> list[int]:
     """Return the keys of the first people whom the policy allows, to preview their messages."""
     keys: list[int] = []
-    for low, high in _ranges(session, audience, audience.last(session)):
+    for low, high in _ranges(session, audience, 0, audience.last(session)):
         decided = _decided(audience, scopes, low, high, None).subquery()
         query = (
             select(decided.c.key)
@@ -266,8 +285,7 @@ def _cuts(session: Session, part: RunPart) -> Iterator[int]:
     yield from session.scalars(last_ones.order_by(numbered.c.address_id))
 
 
-def _ranges(session: Session, audience: Audience, end: int) -> Iterator[tuple[int, int]]:
-    low = 0
+def _ranges(session: Session, audience: Audience, low: int, end: int) -> Iterator[tuple[int, int]]:
     while low < end:
         high = min(audience.range_end(session, low, RANGE_SIZE) or end, end)
         yield low, high
