@@ -21,7 +21,7 @@ from sender.rendering.check import (
     refuse_counterfeits,
     refuse_plain,
 )
-from sender.rendering.environment import CompiledTemplate, Skeleton, Variables
+from sender.rendering.environment import CompiledTemplate, Variables
 from sender.rendering.holes import Pieces, cut_markup, cut_plain
 from sender.rendering.lint import Shape
 from sender.rendering.markup import prepare
@@ -29,6 +29,7 @@ from sender.rendering.message import RenderedEmail, hash_parts
 from sender.rendering.plaintext import to_plain_text
 from sender.rendering.profile import EmailIdentity, Recipient, SenderProfile
 from sender.rendering.refusal import MessageRefused, Rule, broken
+from sender.rendering.shortcut import Skeleton
 from sender.rendering.templates import (
     EmailTemplates,
     compile_email,

@@ -14,7 +14,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sender.errors import TemplateError
 from sender.rendering import grammar
+from sender.rendering.field_use import FieldUse
 from sender.rendering.refusal import Rule, unrendered
+from sender.rendering.shortcut import Shortcut, Skeleton
 from sender.rendering.text import TemplateSource
 from sender.rendering.values import HOLE, MOST_VALUES, TEXT_HOLES, Literal, Sample, as_text
 
@@ -27,9 +29,6 @@ _HOLES = "_holes"
 _HOLE_CHARACTERS = [chr(TEXT_HOLES + index) for index in range(MOST_VALUES)]
 
 Variables = Mapping[str, Any]
-Skeleton = tuple[str, ...]
-"""A skeleton's chunks. They are the compiled template's own constants, whose hashes are known, so
-that looking a skeleton up costs no pass over its text."""
 
 
 class LockedEnvironment(ImmutableSandboxedEnvironment):
@@ -54,7 +53,8 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
             forced: a template's name, and which of its personal branches are taken whatever the
                 recipient; the others are left.
         """
-        self._constants, self._forced = constants, forced
+        self.constants, self._forced = constants, forced
+        self.use = FieldUse()
         super().__init__(
             autoescape=autoescape,
             undefined=jinja2.StrictUndefined,
@@ -79,8 +79,9 @@ class LockedEnvironment(ImmutableSandboxedEnvironment):
         tree = grammar.restrict(super()._parse(source, name, filename), name)
         if self._forced is not None and name == self._forced[0]:
             grammar.force_branches(tree, self._forced[1])
-        if self._constants is not None:
-            grammar.put_in(tree, self._constants, autoescape=self.autoescape is True)
+        if self.constants is not None:
+            grammar.put_in(tree, self.constants, autoescape=self.autoescape is True)
+        self.use.note(tree)
         return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -170,6 +171,7 @@ class CompiledTemplate:
             raise _syntax_error(error, template.path) from None
         except RecursionError:
             raise TemplateError("is nested too deep.", path=template.path) from None
+        self._shortcut = Shortcut(environment.use, environment.constants or {}, self.render_fully)
 
     def render(self, variables: Variables) -> tuple[Skeleton, list[str]]:
         """Return the skeleton and its values, in the order of their holes.
@@ -177,6 +179,10 @@ class CompiledTemplate:
         Raises:
             MessageRefused: reason RENDERING; names template and line, never a value.
         """
+        return self._shortcut.render(variables)
+
+    def render_fully(self, variables: Variables) -> tuple[Skeleton, list[str]]:
+        """Return what `render` returns, without remembering anything."""
         values: list[str] = []
         context = self._template.new_context({**_GLOBALS, **variables, _HOLES: values}, shared=True)
         try:

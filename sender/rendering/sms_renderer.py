@@ -8,13 +8,14 @@ from pathlib import Path
 from sender.errors import TemplateError
 from sender.rendering.check import refuse_braces
 from sender.rendering.email_renderer import granted, is_opt_out_url
-from sender.rendering.environment import CompiledTemplate, Skeleton
+from sender.rendering.environment import CompiledTemplate
 from sender.rendering.holes import Pieces, cut_plain
 from sender.rendering.lint import Shape
 from sender.rendering.message import RenderedSms, hash_parts
 from sender.rendering.profile import Recipient, SenderProfile, SmsIdentity
 from sender.rendering.refusal import MessageRefused, Rule, broken
 from sender.rendering.segments import SegmentCount, SmsEncoding, count_segments, not_gsm
+from sender.rendering.shortcut import Skeleton
 from sender.rendering.templates import compile_plain, plain_with_forced_branches
 from sender.rendering.text import CampaignText
 from sender.rendering.trial import TemplateReport, try_out
