@@ -26,8 +26,6 @@ from tests.support.factory import HASHER, add_account, add_declaration, establis
 SHARE_ALLOWED = 0.7
 """Of the crowd; the others are refused for one of eleven reasons."""
 
-ANY_HOUR = '\n[window]\nfrom = "00:00"\nto = "24:00"\n'
-
 
 @dataclass(frozen=True)
 class Way:
@@ -133,5 +131,5 @@ def _write_campaign(folder: Path, way: Way) -> Path:
         (folder / "body.txt").write_text(TEXT, encoding="utf-8")
     path = folder / "campaign.toml"
     lines = [f"{name} = {json.dumps(value)}" for name, value in keys.items()]
-    path.write_text("\n".join(lines) + ANY_HOUR, encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
