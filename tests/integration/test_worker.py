@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import select, text, update
 
 from sender.context import Context
@@ -19,7 +20,7 @@ from sender.store.engine import Store, open_store
 from sender.store.inbound import Alert
 from sender.vocabulary import Priority, RunState
 from sender.worker.house import Duty
-from sender.worker.metrics import CONNECTIONS
+from sender.worker.metrics import CONNECTIONS, metrics_registry
 from sender.worker.slices import REST, Slices
 from tests.support.databases import PostgresDatabases
 from tests.support.factory import add_campaign, add_campaign_version, add_run, establish
@@ -29,6 +30,9 @@ from tests.support.worker_floor import Carriage, jobs, wait_until, worker
 
 NORMAL, URGENT = Priority.NORMAL, Priority.URGENT
 RUNS = 3
+SILENT_WORKERS = text(
+    "SELECT count(*) FROM worker WHERE heartbeat_at < now() - interval '30 minutes'"
+)
 REFUSE_TO_DELETE = (
     "CREATE TABLE refusal AS SELECT 1",
     (
@@ -175,6 +179,27 @@ def test_two_workers_share_one_run(context: Context) -> None:
 def living(context: Context) -> int:
     with context.store.read() as session:
         return len(session.scalars(select(Worker.id).where(Worker.ended_at.is_(None))).all())
+
+
+def test_a_worker_keeps_saying_that_it_lives(context: Context) -> None:
+    def silent() -> int:
+        with context.store.read() as session:
+            return int(session.scalar(SILENT_WORKERS) or 0)
+
+    with worker(context, Carriage()):
+        wait_until(lambda: living(context) == 1)
+        with context.store.write() as session:
+            session.execute(text("UPDATE worker SET heartbeat_at = now() - interval '1 hour'"))
+        assert silent() == 1
+        wait_until(lambda: silent() == 0)
+
+
+def test_the_metrics_say_what_was_done(context: Context) -> None:
+    Slices(context, Carriage(), lambda: False, None).send(1, 1)
+    said = generate_latest(metrics_registry(context)).decode()
+    assert 'sender_worker_slices_total{ending="finished"}' in said
+    assert "sender_worker_slices_under_way 0.0" in said
+    assert "sender_database_up 1.0" in said
 
 
 def test_a_stop_lets_a_slice_finish_and_leaves_the_rest_to_others(context: Context) -> None:
