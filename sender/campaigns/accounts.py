@@ -1,7 +1,7 @@
 """Open the provider account that a sender identity goes out through."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -105,6 +105,16 @@ class _Rationed:
         )
         with self.context.store.read() as session:
             return session.scalar(query) or 0
+
+
+def counter_of(provider: Provider, known: Capacity) -> Callable[[], Capacity]:
+    """Return what tells a quota's state: what is known already at first, then the provider."""
+    left = [known]
+
+    def count() -> Capacity:
+        return left.pop() if left else provider.capacity()
+
+    return count
 
 
 def usable_capacity(account: ProviderAccount, provider: Provider) -> Capacity:

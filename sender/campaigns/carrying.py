@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.accounts import counter_of, open_account, usable_capacity
 from sender.campaigns.message import CampaignRenderer, make_renderer
 from sender.campaigns.opening import adopt
 from sender.campaigns.pinning import read_pinned
@@ -192,12 +192,18 @@ class Carrier:
             adopt(session, run, campaign)
         provider = open_account(campaign.account, context)
         try:
+            capacity = usable_capacity(campaign.account, provider)
             return _Kit(
                 provider=provider,
                 renderer=make_renderer(campaign),
                 audience=audience_of_run(run, campaign.definition),
-                pace=pace_of(context, campaign, run, usable_rate(campaign, provider)),
-                quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
+                pace=pace_of(context, campaign, run, capacity.rate_per_second),
+                quota=Quota(
+                    context.store,
+                    context.clock,
+                    campaign.account.id,
+                    counter_of(provider, capacity),
+                ),
                 opt_out_url=links.of_run(run.link_salt),
                 version_id=run.version_id,
                 controller_version_id=campaign.own.version.id,
@@ -206,15 +212,6 @@ class Carrier:
         except BaseException:
             provider.close()
             raise
-
-
-def usable_rate(campaign: ResolvedCampaign, provider: Provider) -> float:
-    """Ask the provider what rate the account allows now, in messages a second.
-
-    Raises:
-        ProviderError: the account cannot send.
-    """
-    return usable_capacity(campaign.account, provider).rate_per_second
 
 
 def pace_of(context: Context, campaign: ResolvedCampaign, run: Run, rate_per_second: float) -> Pace:

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.accounts import counter_of, open_account, usable_capacity
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.carrying import pace_of
 from sender.campaigns.definition import CampaignDefinition
@@ -296,7 +296,12 @@ def prepare(
         audience=audience,
         provider=provider,
         rate_per_second=capacity.rate_per_second,
-        quota=Quota(context.store, context.clock, campaign.account.id, provider.capacity),
+        quota=Quota(
+            context.store,
+            context.clock,
+            campaign.account.id,
+            counter_of(provider, capacity),
+        ),
         by_workers=by_workers,
         plan=launch_plan,
     )

@@ -117,7 +117,7 @@ class TestASilentProvider:
         self, office: Office, ses: SesFake, clock: SetClock
     ) -> None:
         launch = confirmed(office)
-        asked = [None, None]  # what rate the account has, and what its quota leaves
+        asked = [None]  # what the account allows
         ses.script.extend([*asked, *[Fault.RESET] * 3])
         assert carry(office, launch.run_id) is Ending.WAITING
         run = office.run(launch.run_id)
