@@ -306,9 +306,16 @@ def _require_as_approved(schedule: Schedule) -> None:
         FileErrors: it cannot be read any more.
     """
     path = Path(schedule.file_path)
-    if path.exists() and load_campaign(path).files.content_hash != schedule.content_hash:
+    if _is_here(path) and load_campaign(path).files.content_hash != schedule.content_hash:
         raise RefusedError(
             f"{path.name} was changed since it was approved.",
             remedy=f"Approve it with: sender schedule add {path.name}; or put it back and: "
             f"sender schedule resume {schedule.id}",
         )
+
+
+def _is_here(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that this process may not look into
+        return False

@@ -1,5 +1,6 @@
 """Commands of schedules: approve a campaign file, look what goes out when, and tick."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,15 +135,15 @@ def tick(as_json: JsonFlag = False) -> None:
 
 @contextmanager
 def _stop_asked() -> Iterator[Callable[[], bool]]:
-    """Let SIGTERM and Ctrl-C end the sending after the calls that have begun; a second one at once.
+    """Let SIGTERM and Ctrl-C end the sending after the calls that have begun.
 
-    What is left goes on at the next tick.
+    What is left goes on at the next tick. A second signal ends the process at once, like a kill.
     """
     asked = Event()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            os._exit(_INTERRUPTED)
         asked.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import prepare_launch
+from sender.campaigns.schedule_state import get_schedule
 from sender.campaigns.scheduling import tick
 from sender.context import Context
 from sender.delivery.progress import Ending
@@ -144,12 +145,25 @@ class TestTime:
         assert desk.alerts()["schedule.missed"].details["number"] == 3
 
     def test_a_clock_that_steps_back_fires_nothing_again(self, desk: ScheduleDesk) -> None:
-        desk.add(DAILY)
+        schedule_id = desk.add(DAILY)
         desk.tick("2026-12-02T09:00")
         desk.end_runs()
         assert desk.tick("2026-12-02T08:00").launched == 0
+        assert desk.schedule(schedule_id).considered_through == at("2026-12-02T09:00")
         assert desk.tick("2026-12-02T09:00").launched == 0
         assert len(desk.occurrences()) == 1
+
+    def test_an_occurrence_that_was_decided_on_is_never_decided_on_again(
+        self, desk: ScheduleDesk
+    ) -> None:
+        schedule_id = desk.add(DAILY)
+        desk.tick("2026-12-02T09:00")
+        desk.end_runs()
+        with desk.office.store.write() as session:
+            get_schedule(session, schedule_id).considered_through = at("2026-12-01T12:00")
+        report = desk.tick("2026-12-02T09:30")
+        assert (report.launched, report.failed) == (0, [])
+        assert desk.occurrences() == [("02 09:00", "launched", "")]
 
     def test_a_clock_that_jumps_ahead_passes_over_with_alerts(self, desk: ScheduleDesk) -> None:
         desk.add(DAILY)
