@@ -82,11 +82,12 @@ def of_a_web_server(context: Context) -> str:
 def labels_of(document: str) -> Labels:
     labels: Labels = {}
     for family in text_string_to_metric_families(document):
+        if family.name.endswith("_created"):  # the client library's own, beside each counter
+            continue
         for suffix in SUFFIXES.get(family.type, [""]):
             labels[f"{family.name}{suffix}"] = set()
         for sample in family.samples:
-            if not sample.name.endswith("_created"):  # of the client library, and said of nothing
-                labels.setdefault(sample.name, set()).update(sample.labels)
+            labels.setdefault(sample.name, set()).update(sample.labels)
     return labels
 
 
