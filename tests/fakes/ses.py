@@ -169,8 +169,9 @@ class SesFake(HttpFake):
         self._check_rate(1)
         if not self.room_today(1):
             raise RefusedError(400, "LimitExceededException", "Daily message quota exceeded.")
+        message["message_id"] = _message_id()
         self.take(int(message["tags"].get("delivery-id", "0")), message)
-        return Answer.from_json(200, {"MessageId": _message_id()})
+        return Answer.from_json(200, {"MessageId": message["message_id"]})
 
     def _send_bulk(self, document: dict[str, Any]) -> Answer:
         entries = document["BulkEmailEntries"]
@@ -212,8 +213,9 @@ class SesFake(HttpFake):
         if not self.room_today(1):
             text = "Daily message quota exceeded."
             return {"Status": "ACCOUNT_DAILY_QUOTA_EXCEEDED", "Error": text}
+        message["message_id"] = _message_id()
         self.take(delivery_id, message)
-        return {"Status": "SUCCESS", "MessageId": _message_id()}
+        return {"Status": "SUCCESS", "MessageId": message["message_id"]}
 
     def _check_rate(self, count: int) -> None:
         if self.bucket and not self.bucket.take(count):

@@ -95,9 +95,13 @@ class ChaosWorld:
         if self.office.run(run_id).state.is_open:
             assert self.office.resume(run_id) is Ending.FINISHED
 
+    def watch(self, run_id: int) -> LedgerWatch:
+        """Return what looks at the run's ledger."""
+        return LedgerWatch(self.office.store, run_id, lambda: self.messages_of(run_id))
+
     def finish_watched(self, run_id: int) -> None:
         """Resume a run that was broken off, and require the invariants before and after."""
-        watch = LedgerWatch(self, run_id)
+        watch = self.watch(run_id)
         watch.look()
         self.finish(run_id)
         watch.look()

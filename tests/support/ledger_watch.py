@@ -1,8 +1,8 @@
 """Look at a run's ledger at any moment, and say at once when an invariant does not hold."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,10 +12,8 @@ from sender.delivery.planning import count_unplanned
 from sender.delivery.runs import get_run
 from sender.store.campaigns import Run, RunPart
 from sender.store.deliveries import Delivery
+from sender.store.engine import Store
 from sender.vocabulary import Channel, DeliveryState
-
-if TYPE_CHECKING:
-    from tests.support.chaos_world import ChaosWorld
 
 RETURNS = {
     (DeliveryState.DISPATCHING, DeliveryState.PENDING),
@@ -27,10 +25,17 @@ NEVER_HANDED_OVER = {DeliveryState.PENDING, DeliveryState.SKIPPED}
 
 @dataclass(slots=True)
 class LedgerWatch:
-    """Watches one run among people who stay the same."""
+    """Watches one run among people who stay the same.
 
-    world: "ChaosWorld"
+    Attributes:
+        store: where the ledger is.
+        run_id: which run.
+        taken: tells how many messages the provider has taken by now for each delivery of the run.
+    """
+
+    store: Store
     run_id: int
+    taken: Callable[[], Mapping[int, int]]
     looks: int = 0
     _before: dict[int, DeliveryState] = field(default_factory=dict)
 
@@ -39,8 +44,8 @@ class LedgerWatch:
 
         Nobody twice (4); everybody is planned once or is not planned yet (5); no state falls.
         """
-        taken = self.world.messages_of(self.run_id)  # first: what was taken by now is marked
-        with self.world.office.store.read() as session:
+        taken = dict(self.taken())  # first: what was taken by now is marked
+        with self.store.read() as session:
             run = get_run(session, self.run_id)
             people = _people(session, run)
             states = _states(session, run.id)
