@@ -92,11 +92,19 @@ def _sample(samples: list[float]) -> None:
         time.sleep(SAMPLE_EVERY)
 
 
-def launched(office: Office) -> Sent:
-    """Launch the office's campaign in a process of its own."""
+def launched(office: Office, *, most_seconds: float | None = None) -> Sent:
+    """Launch the office's campaign in a process of its own.
+
+    Raises:
+        TimeoutExpired: it took longer.
+    """
     command = [sys.executable, "-m", "benchmarks.launched", str(office.campaign)]
     done = subprocess.run(
-        command, env={**os.environ, **office.variables}, stdout=subprocess.PIPE, check=True
+        command,
+        env={**os.environ, **office.variables},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=most_seconds,
     )
     told = json.loads(done.stdout)
     return Sent(**{**told, "memory_mib": tuple(told["memory_mib"])})
