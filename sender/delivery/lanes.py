@@ -16,8 +16,8 @@ from sender.providers.base import BatchResult
 Call = Callable[[], BatchResult]
 
 _PATIENCE: Final = timedelta(milliseconds=250)
-_SMOOTHING: Final = 0.2
-_UNMEASURED: Final = timedelta(milliseconds=250)
+_SMOOTHING: Final = 0.4
+_UNMEASURED: Final = timedelta(milliseconds=100)
 
 
 class Lanes:
