@@ -19,9 +19,9 @@ from sender.vocabulary import Reason, RunState
 
 
 def abandon(session: Session, context: Context, run_id: int, because: str) -> bool:
-    """Cancel a run that never started, if it is still open; return whether it was."""
+    """Cancel a run that nobody has said yes to; return whether it was one."""
     run = get_run(session, run_id, lock=True)
-    if not run.state.is_open or run.started_at is not None:
+    if run.state is not RunState.PLANNING:
         return False
     skip_pending(session, run_id, Reason.CANCELLED)
     move(
@@ -94,7 +94,7 @@ def find_or_open(
         if run.state.is_open:
             if run.version_id == version.id:
                 return run.id, True
-            if run.started_at is not None:
+            if run.state is not RunState.PLANNING:
                 raise RefusedError(
                     f"Run {run.id} of {definition.name} is {run.state.value}, with another text "
                     "than this file's.",

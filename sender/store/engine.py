@@ -31,6 +31,9 @@ _POSTGRESQL_OPTIONS = (
 """Commits reach the disk; compiling a statement would take ten times what it saves; a process that
 is frozen inside a transaction gives its locks up after a minute (milliseconds)."""
 
+_MOST_CONNECTIONS = 45
+"""Beyond the five that are kept: a worker's slots have three batches under way each."""
+
 _WAL_ATTEMPTS = 100
 
 _READ_ONLY = "sender_read_only"
@@ -121,7 +124,13 @@ def create_engine_for(url: URL) -> Engine:
     """
     if url.get_backend_name() == "postgresql":
         options = {"options": _POSTGRESQL_OPTIONS}
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=options)
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            max_overflow=_MOST_CONNECTIONS,
+            hide_parameters=True,
+            connect_args=options,
+        )
         event.listen(engine, "handle_error", _say_without_values)
         return engine
     waiting = {"timeout": BUSY_TIMEOUT.total_seconds()}
