@@ -79,6 +79,7 @@ class Launch:
         rate_per_second: what its account allows, in messages.
         quota: what its account allows a day.
         by_workers: whether workers send it; otherwise this process does.
+        any_time: whether the yes is to sending outside the sending hours too.
         plan: what it would do.
     """
 
@@ -93,6 +94,7 @@ class Launch:
     rate_per_second: float
     quota: Quota
     by_workers: bool
+    any_time: bool
     plan: LaunchPlan
     on_progress: Callable[[Progress], None] = lambda _progress: None
     _confirmed: bool = field(default=False, init=False)
@@ -159,6 +161,8 @@ class Launch:
             raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
         if not live_dispatchers(session, run.id, now):
             adopt(session, run, self.campaign)
+        if self.any_time:  # not before the yes: workers may be waiting for the run's hours
+            override_window(session, run, operator=who, now=now)
         if run.state is not RunState.RUNNING:
             run.unanswered, run.deferred_until = None, None
             move(session, run, RunState.READY, now=now, operator=who)
@@ -272,13 +276,11 @@ def prepare(
             run_id, continues = find(session, campaign)
             run = get_run(session, run_id)
             require_reconciled(session, run)
-            if any_time:
-                override_window(session, run, operator=context.operator, now=now)
             version_id = run.version_id
         with _abandoned_on_failure(context, run_id, continues=continues):
             by_workers = has_workers(context)
             window_closes_at = None
-            if not may_wait:
+            if not (may_wait or any_time):
                 window_closes_at = require_open_window(campaign, run, now)
             audience = _audience(context, campaign, run_id)
             planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)
@@ -303,6 +305,7 @@ def prepare(
             counter_of(provider, capacity),
         ),
         by_workers=by_workers,
+        any_time=any_time,
         plan=launch_plan,
     )
 

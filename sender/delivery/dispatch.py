@@ -226,7 +226,7 @@ class Dispatcher:
             now = self.clock.now()
             if self._must_stop(now):
                 return False
-            if self._last_round is not None and now - self._last_round < _LOOK_ROUND_EVERY:
+            if _is_within(_LOOK_ROUND_EVERY, self._last_round, now):
                 return True
             self._beat(now)
             with self.store.read() as session:
@@ -258,7 +258,7 @@ class Dispatcher:
         )
 
     def _beat(self, now: datetime) -> None:
-        if self._last_beat is not None and now - self._last_beat < HEARTBEAT_EVERY:
+        if _is_within(HEARTBEAT_EVERY, self._last_beat, now):
             return
         with self.store.write() as session:
             run = get_run(session, self.run_id)
@@ -448,6 +448,11 @@ class Dispatcher:
             return Ending.WAITING
         move(session, run, RunState.PAUSED, now=now, operator=self.operator)
         return Ending.INTERRUPTED
+
+
+def _is_within(duration: timedelta, last: datetime | None, now: datetime) -> bool:
+    """Whether it was done just now; by a clock that was set back since, nobody can tell."""
+    return last is not None and timedelta(0) <= now - last < duration
 
 
 def _ending(state: RunState, *, interrupted: bool) -> Ending:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from sender.clock import Clock
@@ -49,7 +49,11 @@ _GIVE_BACK = (
     update(_QUOTA)
     .where(_QUOTA.c.account_id == bindparam("account"), _QUOTA.c.remaining.is_not(None))
     .values(
-        remaining=_QUOTA.c.remaining + bindparam("back"), taken=_QUOTA.c.taken - bindparam("back")
+        remaining=_QUOTA.c.remaining + bindparam("back"),
+        # What was taken before the last count is not among what was taken since.
+        taken=case(
+            (_QUOTA.c.taken > bindparam("back"), _QUOTA.c.taken - bindparam("back")), else_=0
+        ),
     )
 )
 

@@ -57,12 +57,16 @@ class Counts:
 
 
 def get_run(session: Session, run_id: int, *, lock: bool = False) -> Run:
-    """Return the run, locked against other writers if asked.
+    """Return the run, locked against other writers of its row if asked.
+
+    Whoever plans a range of it writes rows that refer to it, which takes seconds: that is not
+    waited for, so that a pause takes hold at once. Planning looks at the state at its own end.
 
     Raises:
         NotFoundError: there is none.
     """
-    run = session.get(Run, run_id, with_for_update=lock, populate_existing=True)
+    how = {"key_share": True} if lock else False
+    run = session.get(Run, run_id, with_for_update=how, populate_existing=True)
     if run is None:
         raise NotFoundError(f"There is no run {run_id}.", remedy="See: sender campaign status")
     return run

@@ -1,0 +1,183 @@
+"""Attacks on many workers: sent wrongly, twice, never, or at the wrong time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from sender.campaigns.carrying import Carrier
+from sender.campaigns.launch import prepare_launch
+from sender.clock import SystemClock
+from sender.delivery import dispatch
+from sender.delivery.progress import Ending, Progress
+from sender.delivery.quota import Quota
+from sender.delivery.runs import get_run, pause
+from sender.providers.base import Capacity, Outgoing
+from sender.store.audit import AuditEvent
+from sender.store.campaigns import Dispatcher
+from sender.store.engine import Store
+from sender.vocabulary import ProviderName, RunState
+from tests.fakes.ses import SesFake
+from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, open_office
+from tests.support.claimants import SimulatedClock
+from tests.support.dispatch_world import build_world
+from tests.support.factory import (
+    OPERATOR,
+    add_account,
+    add_campaign,
+    add_contact,
+    add_delivery,
+    add_point,
+    add_run,
+    establish,
+)
+from tests.support.waiting import Rival
+
+MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
+NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
+
+
+class SetClock(SystemClock):
+    """Real waiting, from a time of day that the test sets."""
+
+    def __init__(self) -> None:
+        self.set(MORNING)
+
+    def set(self, at: datetime) -> None:
+        self._ahead = at - super().now()
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+@dataclass
+class Desk:
+    office: Office
+    ses: SesFake
+    clock: SetClock
+
+    def confirm(self) -> int:
+        """Say yes to a launch and leave the sending to others."""
+        launch = prepare_launch(self.office.context, self.office.email(USUAL_HOURS))
+        try:
+            launch.confirm()
+        finally:
+            launch.close()
+        return launch.run_id
+
+
+@pytest.fixture
+def desk(
+    store: Store, tmp_path: Path, ses: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    clock = SetClock()
+    with open_office(store, tmp_path, ses=ses, people=3, clock=clock) as office:
+        yield Desk(office, ses, clock)
+
+
+class TestBeforeTheYes:
+    def test_a_plan_for_any_time_that_is_only_looked_at_sends_nothing_at_night(
+        self, desk: Desk
+    ) -> None:
+        run_id = desk.confirm()
+        desk.clock.set(NIGHT)
+        definition = desk.office.email(USUAL_HOURS)
+        prepare_launch(desk.office.context, definition, any_time=True).close()
+        assert Carrier(desk.office.context).carry_on(run_id) is Ending.WAITING
+        assert desk.ses.messages == []
+        with desk.office.store.read() as session:
+            assert "run.any_time" not in session.scalars(select(AuditEvent.action)).all()
+
+    def test_a_yes_to_any_time_sends_at_night(self, desk: Desk) -> None:
+        run_id = desk.confirm()
+        desk.clock.set(NIGHT)
+        definition = desk.office.email(USUAL_HOURS)
+        launch = prepare_launch(desk.office.context, definition, any_time=True)
+        launch.confirm()
+        launch.close()
+        assert Carrier(desk.office.context).carry_on(run_id) is Ending.FINISHED
+        assert len(desk.ses.messages) == 3
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_pause_does_not_wait_for_a_range_that_is_being_planned(store: Store) -> None:
+    """What is planned refers to the run; meanwhile others would go on sending."""
+    with store.write() as session:
+        organisation = establish(session)
+        _, version = add_campaign(session, organisation.controller)
+        run = add_run(session, organisation, version, state=RunState.RUNNING)
+        point = add_point(session, add_contact(session, organisation.controller))
+
+    def stop() -> None:
+        with store.write() as session:
+            pause(session, run.id, now=NIGHT, operator=OPERATOR)
+
+    person = Rival(store, stop)
+    with store.write() as planning:
+        add_delivery(planning, run, point)
+        person.start()
+        with store.read() as session:
+            assert get_run(session, run.id).state is RunState.PAUSED
+    person.finish()
+
+
+def test_a_clock_that_is_set_back_hides_neither_a_pause_nor_the_sign_of_life(
+    store: Store, ses: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would look at the run, and no brake judge it, for as long as it was set back."""
+    monkeypatch.setattr(dispatch, "UNDER_WAY", 1)
+    clock = SetClock()
+    world = build_world(store, ses, people=10, clock=clock)
+    world.plan()
+    calls: list[int] = []
+    beats: list[datetime] = []
+
+    def meanwhile(_batch: list[Outgoing]) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            clock.set(MORNING - timedelta(hours=1))
+        if len(calls) == 3:
+            with store.write() as session:
+                beats.append(session.scalars(select(Dispatcher.heartbeat_at)).one())
+                pause(session, world.run_id, now=clock.now(), operator=OPERATOR)
+
+    def watch(_progress: Progress) -> None:
+        assert len(calls) < 5
+        rounds.append(1)
+        assert len(rounds) < 100, "it does not see the pause"
+
+    rounds: list[int] = []
+    with world.provider() as provider:
+        provider.before = meanwhile
+        dispatcher = world.dispatcher(provider, one_by_one=True)
+        dispatcher.on_progress = watch
+        assert dispatcher.run() is Ending.PAUSED
+    assert beats[0] < MORNING
+    assert len(calls) == 3
+
+
+def test_what_is_given_back_after_a_count_is_not_given_twice(store: Store) -> None:
+    """Taken before the provider was asked again, given back after: it was never on its way."""
+    clock = SimulatedClock()
+    with store.write() as session:
+        account_id = add_account(session, ProviderName.SES).id
+
+    def count() -> Capacity:
+        return Capacity(
+            rate_per_second=10.0, remaining_today=1_000, sandbox=False, sending_enabled=True,
+            detail="",
+        )  # fmt: skip
+
+    slow, quick = (Quota(store, clock, account_id, count) for _ in range(2))
+    assert slow.take(500) == 500
+    clock.seconds += 61
+    assert quick.take(1) == 1
+    quick.give_back(1)
+    slow.give_back(500)
+    clock.seconds += 61
+    assert quick.take(5_000) <= 1_000
