@@ -11,6 +11,9 @@ from sender.jobs.workers import live_slots
 from sender.vocabulary import DeliveryState, RunState
 
 _LOOK_EVERY: Final = timedelta(seconds=1)
+_COST_OF_LOOKING: Final = 20
+"""Counting a run of millions takes the database a while: looking is at most a twentieth."""
+_LONGEST_WATCH_OF_NOTHING: Final = timedelta(minutes=5)
 _ENDINGS: Final = {
     RunState.FINISHED: Ending.FINISHED,
     RunState.PAUSED: Ending.PAUSED,
@@ -28,18 +31,24 @@ def has_workers(context: Context) -> bool:
 
 
 def watch(context: Context, run_id: int, on_progress: Callable[[Progress], None]) -> Ending:
-    """Follow a run until it ends or must wait; Ctrl-C ends the watching, not the sending."""
+    """Follow a run until it ends or must wait; Ctrl-C ends the watching, not the sending.
+
+    Where the last worker is gone nobody waits for it either: the next one carries the run on.
+    """
     try:
         while True:
+            began = context.clock.monotonic()
             with context.store.read() as session:
                 run = get_run(session, run_id)
                 on_progress(_progress(count(session, run_id)))
+                is_worked_on = live_slots(session) > 0
             if run.state in _ENDINGS:
                 return _ENDINGS[run.state]
-            now = context.clock.now()
-            if run.deferred_until is not None and run.deferred_until > now + timedelta(minutes=5):
+            later = context.clock.now() + _LONGEST_WATCH_OF_NOTHING
+            if not is_worked_on or (run.deferred_until is not None and run.deferred_until > later):
                 return Ending.WAITING
-            context.clock.sleep(_LOOK_EVERY.total_seconds())
+            took = context.clock.monotonic() - began
+            context.clock.sleep(max(_LOOK_EVERY.total_seconds(), took * _COST_OF_LOOKING))
     except KeyboardInterrupt:
         return Ending.HANDED_ON
 

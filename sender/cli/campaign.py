@@ -315,10 +315,8 @@ def _left_to_others(run_id: int, ending: "Ending", *, workers: bool) -> str:
     if workers and ending.value == "handed_on":
         return f"The workers go on sending run {run_id}: sender campaign status {run_id} --watch"
     who = "the workers carry" if workers else "`sender schedule tick` carries"
-    return (
-        f"Run {run_id} waits for people who may not be written to yet; {who} it on then, or: "
-        f"sender campaign resume {run_id}"
-    )
+    what = "for hours, its account or a worker" if workers else "for hours or its account"
+    return f"Run {run_id} waits {what}; {who} it on then, or: sender campaign resume {run_id}"
 
 
 def _move(action: Any, run: int, *, as_json: bool) -> None:
