@@ -1,6 +1,6 @@
 """An objection is total: the contact, every address of theirs, those learned later too (¶71-73)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
+from sender.contacts.addresses import lock_addresses
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.suppression.ledger import BlockScope, Suppression, suppress
@@ -35,6 +36,23 @@ class Objection:
     operator: str
     delivery_id: int | None = None
     batch_id: int | None = None
+
+
+def lock_people(session: Session, controller_id: int, address_ids: Iterable[int]) -> None:
+    """Lock the people of these addresses: their contacts, then all their addresses, in id order.
+
+    For whoever must look at something before an objection is recorded. To lock the one address
+    first would be the other way round than imports and last looks do it, and one of two would fail.
+    """
+    known = set(address_ids)
+    point = ContactPoint
+    found = select(point.contact_id).where(
+        point.controller_id == controller_id, point.address_id.in_(known)
+    )
+    contacts = select(Contact.id).where(Contact.id.in_(found)).order_by(Contact.id)
+    contact_ids = session.scalars(contacts.with_for_update(key_share=True)).all()
+    theirs = select(point.address_id).where(point.contact_id.in_(contact_ids))
+    lock_addresses(session, known.union(session.scalars(theirs)))
 
 
 def record_objection(session: Session, objection: Objection, now: datetime) -> list[int]:

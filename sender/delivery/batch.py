@@ -12,6 +12,7 @@ from typing import Protocol
 from sqlalchemy.exc import OperationalError
 
 from sender.clock import Clock
+from sender.delivery.frequency import PeopleBusyError
 from sender.delivery.lanes import Call, Lanes
 from sender.delivery.last_look import LAST_LOOK_LIFETIME, Look, Prepared, look_and_mark
 from sender.delivery.outcomes import Outcome, record_outcomes
@@ -162,7 +163,10 @@ class Batch:
             if self._window_is_shut():
                 return BatchEnd(untouched=len(ready))
             looked_at = self.clock.monotonic()
-            look = self._look(ready)
+            try:
+                look = self._look(ready)
+            except PeopleBusyError:
+                return BatchEnd(untouched=len(ready))
             marked = set(look.marked)
             going = [item for item in ready if item.addressee.delivery_id in marked]
             start_before = looked_at + LAST_LOOK_LIFETIME.total_seconds()

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Select, bindparam, func, or_, select, true
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Select, bindparam, func, or_, select, text, true
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import lock_addresses
@@ -26,6 +28,14 @@ from sender.store.deliveries import Delivery
 from sender.store.id_lists import given_ids, id_list
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.vocabulary import CampaignKind, Channel
+
+_GIVE_WAY_AFTER: Final = timedelta(milliseconds=800)
+"""How long a look waits for others' locks on its people. After a second it is too old anyhow,
+and PostgreSQL would look for a ring of waiters and let one of them fail: a no, perhaps."""
+
+
+class PeopleBusyError(Exception):
+    """Others hold the people's addresses; look again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,9 @@ def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -
         run: the run that is about to send.
         people: who is about to be marked.
         at: the moment of the last look.
+
+    Raises:
+        PeopleBusyError: somebody else had them locked for too long; the transaction is over.
     """
     if run.is_test or run.kind not in {None, CampaignKind.MARKETING} or not people:
         return set()
@@ -66,7 +79,7 @@ def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -
     across = any(cap.across_channels for cap in caps)
     persons = _Persons(people, run.channel)
     persons.learn_points(session, across=across)
-    lock_addresses(session, persons.who_of)
+    _lock(session, persons.who_of)
     persons.learn_points(session, across=across)  # what was added while the locks were waited for
     since = at - timedelta(days=max(cap.days for cap in caps))
     tally = _Tally(caps, run.channel, at)
@@ -77,6 +90,19 @@ def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -
         for person in sorted(people, key=lambda one: one.delivery_id)
         if not tally.let_go(persons.who_of[person.address_id])
     }
+
+
+def _lock(session: Session, address_ids: Collection[int]) -> None:
+    if session.get_bind().dialect.name == "sqlite":
+        return  # where the transaction is the only writer
+    milliseconds = _GIVE_WAY_AFTER // timedelta(milliseconds=1)
+    session.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
+    try:
+        lock_addresses(session, address_ids)
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+            raise PeopleBusyError from None
+        raise
 
 
 class _Persons:

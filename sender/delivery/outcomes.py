@@ -54,8 +54,8 @@ def record_outcomes(
             write(session, by_kind[kind], dispatcher_id, now)
     if not run.state.is_open:  # it ended while this dispatcher was taken for lost
         skip_pending(session, run.id, Reason.CANCELLED)
+    _remember_told(session, by_kind[Accepted], now)  # contacts are locked before addresses
     _block_rejected(session, run, by_kind[Rejected], now)
-    _remember_told(session, by_kind[Accepted], now)
 
 
 def _write_accepted(

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sender.consent.objection import Objection, record_objection
+from sender.consent.objection import Objection, lock_people, record_objection
 from sender.contacts.addresses import lock_addresses
 from sender.errors import NotFoundError, RefusedError
 from sender.inbound.inbox import HELD_BY, is_open
@@ -127,7 +127,10 @@ class _Desk:
         if self.decision is not Decision.NOT_A_STOP:
             for row in rows:
                 mark_opted_out(self.session, _as_stop(row, self.now))
-        lock_addresses(self.session, (row.address_id for row in rows))
+        address_ids = [row.address_id for row in rows]
+        if self.decision is Decision.OBJECTION:
+            lock_people(self.session, self.controller_id, address_ids)
+        lock_addresses(self.session, address_ids)
         if self.decision is Decision.STOP:
             suppress(self.session, [self._opt_out(row) for row in rows], self.now)
         if self.decision is Decision.OBJECTION:

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
-from sender.consent.objection import Objection, record_objection
+from sender.consent.objection import Objection, lock_people, record_objection
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
 from sender.inbound.opt_out_message import LinkedMessage, contact_of
@@ -95,7 +95,7 @@ def object_to_all(session: Session, message: LinkedMessage, now: datetime) -> bo
         Whether it was news; the same link's second press is none while the first one holds.
     """
     _mark(session, message, now)
-    lock_addresses(session, [message.address_id])
+    lock_people(session, message.controller_id, [message.address_id])
     if _objection_holds(session, message):
         note_suppressions(session, session.scalars(_own_objections(message)).all())
         return False

@@ -11,19 +11,24 @@ from sqlalchemy import select
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import prepare_launch
 from sender.clock import SystemClock
+from sender.consent.objection import Objection, record_objection
+from sender.contacts.addresses import lock_addresses
 from sender.delivery import dispatch
 from sender.delivery.progress import Ending, Progress
 from sender.delivery.quota import Quota
 from sender.delivery.runs import get_run, pause
+from sender.inbound.opt_out import object_to_all
+from sender.inbound.opt_out_message import LinkedMessage, find_message
 from sender.providers.base import Capacity, Outgoing
 from sender.store.audit import AuditEvent
 from sender.store.campaigns import Dispatcher
+from sender.store.contacts import Contact
 from sender.store.engine import Store
-from sender.vocabulary import ProviderName, RunState
+from sender.vocabulary import ProviderName, Reason, RunState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, open_office
 from tests.support.claimants import SimulatedClock
-from tests.support.dispatch_world import build_world
+from tests.support.dispatch_world import TOKENS, World, build_world
 from tests.support.factory import (
     OPERATOR,
     add_account,
@@ -31,8 +36,10 @@ from tests.support.factory import (
     add_contact,
     add_delivery,
     add_point,
+    add_policy,
     add_run,
     establish,
+    record_consent,
 )
 from tests.support.waiting import Rival
 
@@ -159,6 +166,66 @@ def test_a_clock_that_is_set_back_hides_neither_a_pause_nor_the_sign_of_life(
         assert dispatcher.run() is Ending.PAUSED
     assert beats[0] < MORNING
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+class TestANoAtTheMomentOfALook:
+    """A look under a cap locks all addresses of its people; it never stands in the way of a no."""
+
+    @pytest.fixture
+    def world(self, store: Store, ses: SesFake) -> World:
+        world = build_world(store, ses, people=1)
+        with store.write() as session:
+            contact = session.get_one(Contact, world.points[0].contact_id)
+            world.points.append(add_point(session, contact))
+            record_consent(session, world.organisation, world.points[1].address_id, now=NIGHT)
+            caps = [{"messages": 1, "days": 7, "across_channels": False}]
+            add_policy(session, world.organisation.controller, frequency_caps={"caps": caps})
+        world.plan()
+        return world
+
+    def test_the_look_gives_way_and_comes_again(self, world: World) -> None:
+        dispatching = Rival(world.store, world.dispatch)
+        with world.store.write() as session:
+            lock_addresses(session, [world.points[1].address_id])
+            dispatching.start()
+            record_objection(session, objection_of(world), world.clock.now())
+        dispatching.finish()
+        assert world.fake.messages == []
+        assert world.counts().by_reason[Reason.OBJECTED] == 2
+
+    def test_an_objection_locks_like_an_import_and_a_look(self, world: World) -> None:
+        """First the contact, then all addresses in their order; else one of two would fail."""
+        message = linked_message(world)
+
+        def object_() -> None:
+            with world.store.write() as session:
+                object_to_all(session, message, world.clock.now())
+
+        person = Rival(world.store, object_)
+        with world.store.write() as session:
+            lock_addresses(session, [world.points[0].address_id])
+            person.start()
+            lock_addresses(session, [one.address_id for one in world.points])
+        person.finish()
+
+
+def objection_of(world: World) -> Objection:
+    return Objection(
+        controller_id=world.organisation.id,
+        address_id=world.points[1].address_id,
+        occurred_at=world.clock.now(),
+        source="page",
+        operator=OPERATOR,
+    )
+
+
+def linked_message(world: World) -> LinkedMessage:
+    with world.store.read() as session:
+        delivery_id = world.delivery_of(session, world.points[1]).id
+        found = find_message(session, TOKENS, TOKENS.make(delivery_id, None))
+    assert found is not None
+    return found
 
 
 def test_what_is_given_back_after_a_count_is_not_given_twice(store: Store) -> None:
