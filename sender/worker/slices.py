@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from sender.context import Context
 from sender.delivery.brake import subject_of
@@ -21,6 +22,9 @@ from sender.worker.metrics import BUSY, SLICES
 
 REST: Final = timedelta(minutes=1)
 """How long a worker leaves a run alone that it could not carry on; another may be able to."""
+
+SHORT_REST: Final = timedelta(seconds=5)
+"""The same where the database failed: all workers are cut off at once, so no other would do it."""
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _TO_SEND: Final = (RunState.READY, RunState.RUNNING)
@@ -123,7 +127,8 @@ class Slices:
         name = type(error).__name__
         because = error.problem if isinstance(error, SenderError) else name
         LOG.error("slice_failed", run=run_id, error=name, because=because, at=place_of(error))
-        self._left_alone[run_id] = self._context.clock.now() + REST
+        rest = SHORT_REST if isinstance(error, OperationalError) else REST
+        self._left_alone[run_id] = self._context.clock.now() + rest
         try:
             self._raise_alert(run_id, error, because)
         except Exception as second:  # noqa: BLE001  # the database may be what failed

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from sender.context import Context
 from sender.delivery.progress import Ending
@@ -21,7 +22,7 @@ from sender.store.inbound import Alert
 from sender.vocabulary import Priority, RunState
 from sender.worker.house import Duty
 from sender.worker.metrics import CONNECTIONS, metrics_registry
-from sender.worker.slices import REST, Slices
+from sender.worker.slices import REST, SHORT_REST, Slices
 from tests.support.databases import PostgresDatabases
 from tests.support.factory import add_campaign, add_campaign_version, add_run, establish
 from tests.support.postgres import running_postgres
@@ -236,6 +237,21 @@ def test_a_failed_slice_is_told_and_left_alone_for_a_while(context: Context) -> 
     assert alert.subject == "run 1 of party/spring-appeal"
     assert alert.details["because"] == "The account cannot send."
     assert slices.busy == 0
+
+
+def test_a_run_is_not_left_alone_for_long_because_the_database_failed(context: Context) -> None:
+    def fail(_run_id: int, _stopping: Callable[[], bool]) -> Ending:
+        raise OperationalError(None, None, Exception())
+
+    carriage = Carriage(fail)
+    slices = Slices(context, carriage, lambda: False, None)
+    slices.send(1, 1)
+    slices.send(1, 1)
+    assert slices.failed == 1
+    clock: Any = context.clock
+    clock.wall += SHORT_REST
+    slices.send(1, 1)
+    assert slices.failed == 2
 
 
 @pytest.mark.parametrize("change", [{"state": RunState.PAUSED}, {"version_id": 2}])
