@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.delivery.turns import Claim, share_left, wants
@@ -66,6 +65,7 @@ def accounts_in_use(
     found = []
     for account, quota in session.execute(query):
         rate = rates.get(f"account:{account.id}")
+        allowed, remaining, counted_at = _told_by(quota)
         found.append(
             AccountStatus(
                 account_id=account.id,
@@ -75,9 +75,9 @@ def accounts_in_use(
                 part_left=_part_left(rate, now),
                 runs_that_want_it=claims.get(f"account:{account.id}", 0),
                 last_minute=round(sent.get(account.id, 0.0)),
-                quota_a_day=quota.allowed if quota else None,
-                quota_left=quota.remaining if quota else None,
-                quota_counted_at=quota.counted_at if quota else None,
+                quota_a_day=allowed,
+                quota_left=remaining,
+                quota_counted_at=counted_at,
             )
         )
     return found
@@ -98,6 +98,13 @@ def _claims_now(session: Session, now: datetime) -> dict[str, int]:
     return counts
 
 
+def _told_by(quota: AccountQuota | None) -> tuple[int | None, int | None, datetime | None]:
+    """Return what a quota says; nothing where the account has none."""
+    if quota is None:
+        return None, None, None
+    return quota.allowed, quota.remaining, quota.counted_at
+
+
 def _by_account(session: Session, last_minute: Mapping[int, float]) -> dict[int, float]:
     query = (
         select(Run.id, SenderIdentity.provider_account_id)
@@ -105,7 +112,6 @@ def _by_account(session: Session, last_minute: Mapping[int, float]) -> dict[int,
         .where(Run.id.in_(list(last_minute)))
     )
     sent: dict[int, float] = {}
-    rows: list[Row[Any]] = list(session.execute(query))
-    for run_id, account_id in rows:
+    for run_id, account_id in session.execute(query):
         sent[account_id] = sent.get(account_id, 0.0) + last_minute[run_id]
     return sent

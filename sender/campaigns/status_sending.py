@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Interval, and_, case, func, or_, select, text, type_coerce
 from sqlalchemy.orm import Session
 
 from sender.delivery.parts import is_planned
@@ -158,7 +158,7 @@ def workers(session: Session, at_work: Iterable[Dispatcher]) -> list[WorkerStatu
     sending: dict[int | None, list[int]] = defaultdict(list)
     for dispatcher in at_work:
         sending[dispatcher.worker_id].append(dispatcher.run_id)
-    silent_for = (func.now() - Worker.heartbeat_at).label("silent_for")
+    silent_for = type_coerce(func.now() - Worker.heartbeat_at, Interval())
     query = (
         select(Worker, silent_for)
         .where(Worker.ended_at.is_(None), Worker.heartbeat_at > func.now() - SHOWN_SILENT_FOR)

@@ -53,7 +53,7 @@ def resolve(
 
 
 @app.command("test", epilog=examples("sender alert test"))
-def test_(json_output: JsonFlag = False) -> None:
+def tell_a_test(json_output: JsonFlag = False) -> None:
     """Tell the operators of a made-up alert by every way; exit 1 if one failed or none is set."""
     from sender.alerts.notify import tell_test  # noqa: PLC0415  # providers take their time
 
