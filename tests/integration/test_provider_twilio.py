@@ -427,6 +427,27 @@ def test_the_proxy_of_the_environment_is_used_except_for_what_needs_none(
     assert fake.requests[0].path.startswith("http://api.invalid") == (host == "api.invalid")
 
 
+def test_an_answer_that_is_lost_behind_a_proxy_is_unknown_too(
+    fake: TwilioFake, open_twilio: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", fake.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    fake.script.append(Fault.HANG_UP)
+    outcome = open_twilio(endpoint_url="http://api.invalid").send([sms(1)], NEVER)
+
+    assert kinds(outcome.results) == [Unknown]
+    assert fake.delivery_ids == [1]
+
+
+def test_the_form_is_what_the_sdk_means(fake: TwilioFake, open_twilio: Open) -> None:
+    body = "£5 & 50% off? Zoë says “yes” + 👋\n=:;/"
+    open_twilio().send([sms(1, body=body)], NEVER)
+
+    assert fake.messages[0].message["Body"] == body
+    assert fake.requests[0].headers["content-type"] == "application/x-www-form-urlencoded"
+    assert fake.requests[0].headers["user-agent"].startswith("twilio-python/")
+
+
 def test_an_email_is_refused(open_twilio: Open) -> None:
     assert kinds(open_twilio().send([email(1)], NEVER).results) == [Rejected]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from requests import RequestException
 from twilio.base.exceptions import TwilioException, TwilioServiceException
+from urllib3.exceptions import HTTPError
 
 from sender.errors import ProviderError
 from sender.providers.account import AccountSettings, read_credentials
@@ -93,13 +93,13 @@ def _messages(
                 yield message
     except (TwilioException, TwilioServiceException) as error:
         raise _refused(settings, error) from None
-    except (RequestException, ValueError) as error:
+    except (HTTPError, ValueError) as error:
         raise ProviderError(
             f"Provider account {settings.name}: Twilio cannot be reached ({type(error).__name__}).",
             remedy=UNREACHABLE.remedy,
         ) from None
     finally:
-        http.session.close()
+        http.close()
 
 
 def _refused(settings: AccountSettings, error: Exception) -> ProviderError:

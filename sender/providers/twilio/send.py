@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from requests import RequestException
 from twilio.base.exceptions import (
     TwilioException,
     TwilioRestException,
     TwilioServiceException,
 )
+from urllib3.exceptions import HTTPError
 
 from sender.clock import Clock
 from sender.errors import ProviderError
@@ -95,7 +95,7 @@ class TwilioProvider:
             account = self._client.api.v2010.accounts(self._client.account_sid).fetch()
         except (TwilioRestException, TwilioServiceException) as error:
             raise self._refused(error) from None
-        except (RequestException, ValueError) as error:
+        except (HTTPError, ValueError) as error:
             raise ProviderError(
                 f"Provider account {self._settings.name}: Twilio cannot be reached "
                 f"({type(error).__name__}).",
@@ -128,7 +128,7 @@ class TwilioProvider:
     def close(self) -> None:
         """Wait for the workers and close the connections."""
         self._workers.shutdown()
-        self._http.session.close()
+        self._http.close()
 
     def _send_one(self, outgoing: Outgoing, start_before: float, halted: threading.Event) -> Answer:
         if not isinstance(outgoing.message, RenderedSms):
