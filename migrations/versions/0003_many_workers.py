@@ -57,6 +57,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rate_per_second", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["provider_account.id"],

@@ -21,7 +21,8 @@ class AccountStatus:
         account_id: its number.
         name: the account's.
         provider: which.
-        rate_per_second: messages a second that its file allows; None: what the provider allows.
+        rate_per_second: messages a second that it allows, as the provider told when the quota was
+            counted, or else as its file says; None: not known yet.
         part_left: the part of the rate, up to 1, that the provider's throttling leaves now.
         runs_that_want_it: how many runs asked for its rate within the last seconds.
         last_minute: messages that went out through it in the last minute.
@@ -65,13 +66,13 @@ def accounts_in_use(
     found = []
     for account, quota in session.execute(query):
         rate = rates.get(f"account:{account.id}")
-        allowed, remaining, counted_at = _told_by(quota)
+        allowed, remaining, counted_at, rate_told = _told_by(quota)
         found.append(
             AccountStatus(
                 account_id=account.id,
                 name=account.name,
                 provider=account.provider,
-                rate_per_second=account.options.get("rate_per_second"),
+                rate_per_second=rate_told or account.options.get("rate_per_second"),
                 part_left=_part_left(rate, now),
                 runs_that_want_it=claims.get(f"account:{account.id}", 0),
                 last_minute=round(sent.get(account.id, 0.0)),
@@ -98,11 +99,13 @@ def _claims_now(session: Session, now: datetime) -> dict[str, int]:
     return counts
 
 
-def _told_by(quota: AccountQuota | None) -> tuple[int | None, int | None, datetime | None]:
+def _told_by(
+    quota: AccountQuota | None,
+) -> tuple[int | None, int | None, datetime | None, float | None]:
     """Return what a quota says; nothing where the account has none."""
     if quota is None:
-        return None, None, None
-    return quota.allowed, quota.remaining, quota.counted_at
+        return None, None, None, None
+    return quota.allowed, quota.remaining, quota.counted_at, quota.rate_per_second
 
 
 def _by_account(session: Session, last_minute: Mapping[int, float]) -> dict[int, float]:

@@ -142,7 +142,7 @@ def _accounts(accounts: Sequence["AccountStatus"], now: datetime) -> Listing:
 
 def _rate(account: "AccountStatus") -> str:
     if account.rate_per_second is None:
-        rate = "as it allows"
+        rate = "not known yet"
     else:
         rate = f"{account.rate_per_second * account.part_left:,.1f}".removesuffix(".0") + "/s"
     return f"{rate} (slowed to {account.part_left:.0%})" if account.part_left < 1 else rate

@@ -171,6 +171,7 @@ class Quota:
                 remaining=None if left is None else max(0, left - on_its_way),
                 taken=0,
                 counted_at=now,
+                rate_per_second=capacity.rate_per_second,
             )
 
     def _add(self, session: Session, capacity: Capacity, now: datetime) -> None:
@@ -181,6 +182,7 @@ class Quota:
             remaining=capacity.remaining_today,
             taken=0,
             counted_at=now,
+            rate_per_second=capacity.rate_per_second,
         )
         session.execute(added.on_conflict_do_nothing())
 

@@ -257,6 +257,8 @@ class AccountQuota(Base):
     taken: Mapped[int] = mapped_column(server_default=text("0"), default=0)
     """Messages taken since it was counted: the provider may not have them yet."""
     counted_at: Mapped[datetime]
+    rate_per_second: Mapped[float | None]
+    """The rate that the provider told then, for people to look at."""
 
 
 class SourceRefusal(Base):

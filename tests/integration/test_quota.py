@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -230,6 +231,20 @@ def test_operators_are_told_once_a_day_when_less_than_a_tenth_is_left(
 def test_an_account_of_unknown_size_raises_no_alert(open_quota: Open, store: Store) -> None:
     assert open_quota(Provider(10)).take(10) == 10
     assert alerts(store) == []
+
+
+def test_the_rate_that_the_provider_tells_is_kept_for_people_to_look_at(
+    open_quota: Open, store: Store, clock: SimulatedClock
+) -> None:
+    rates = iter([14.0, 20.0])
+    provider = Provider(None)
+    quota = open_quota(provider)
+    quota.count = lambda: replace(provider(), rate_per_second=next(rates))
+    for told in (14.0, 20.0):
+        quota.take(1)
+        with store.read() as session:
+            assert session.scalars(select(AccountQuota.rate_per_second)).one() == told
+        clock.sleep(MINUTE)
 
 
 def test_a_clock_set_back_has_it_counted_anew(open_quota: Open, clock: SimulatedClock) -> None:

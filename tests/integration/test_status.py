@@ -214,6 +214,13 @@ def test_an_account_says_its_rate_its_runs_and_its_quota(context: Context) -> No
     assert found.quota_counted_at == NOW - timedelta(minutes=1)
 
 
+def test_what_the_provider_told_goes_before_what_the_file_says(context: Context) -> None:
+    with floor(context) as there:
+        there.quota(there.account(rate_per_second=14), None, None, rate=200)
+    [found] = look(context).accounts
+    assert found.rate_per_second == 200
+
+
 def test_a_slowed_rate_comes_back_with_time(context: Context) -> None:
     with floor(context) as there:
         there.rate(there.account(), slowed_to=0.5, ago=61)

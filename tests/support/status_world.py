@@ -185,13 +185,20 @@ class Floor:
         self.session.add(row)
         self.session.flush()
 
-    def quota(self, account: ProviderAccount, allowed: int | None, remaining: int | None) -> None:
+    def quota(
+        self,
+        account: ProviderAccount,
+        allowed: int | None,
+        remaining: int | None,
+        rate: float | None = None,
+    ) -> None:
         """Let an account's quota have been counted a minute ago."""
         row = AccountQuota(
             account_id=account.id,
             allowed=allowed,
             remaining=remaining,
             counted_at=self.now - timedelta(minutes=1),
+            rate_per_second=rate,
         )
         self.session.add(row)
         self.session.flush()
