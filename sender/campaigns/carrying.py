@@ -23,6 +23,7 @@ from sender.context import Context
 from sender.delivery.audience import Audience
 from sender.delivery.brake import alert_stopped, subject_of
 from sender.delivery.dispatch import Dispatcher
+from sender.delivery.left_alone import pause_if_left
 from sender.delivery.pace import Pace
 from sender.delivery.progress import Ending
 from sender.delivery.quota import Quota
@@ -92,12 +93,15 @@ class Carrier:
             stopping: whether this process is to stop.
             patience: how long to wait for people who may not be written to yet.
 
-        Where its account cannot be used the run waits a minute, and an alert says so; where what
-        its file names is not there any more, it stops.
+        A run that was left alone for a day is paused (see `left_alone`). Where its account cannot
+        be used the run waits a minute, and an alert says so; where what its file names is not there
+        any more, it stops.
 
         Raises:
             RefusedError: the run may not be sent (now).
         """
+        if pause_if_left(self.context.store, self.context.clock, run_id):
+            return Ending.PAUSED
         try:
             kit = self._take(run_id)
         except (ProviderError, SettingsError) as error:

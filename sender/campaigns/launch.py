@@ -161,10 +161,11 @@ class Launch:
             raise RefusedError(f"Run {run.id} is {run.state.value}; it cannot be sent.")
         if not live_dispatchers(session, run.id, now):
             adopt(session, run, self.campaign)
+            run.unanswered, run.deferred_until = None, now  # from the yes on, however old it is
         if self.any_time:  # not before the yes: workers may be waiting for the run's hours
             override_window(session, run, operator=who, now=now)
         if run.state is not RunState.RUNNING:
-            run.unanswered, run.deferred_until = None, None
+            run.unanswered, run.deferred_until = None, now
             move(session, run, RunState.READY, now=now, operator=who)
         if self.by_workers:
             enqueue_sending(session, run.id, run.priority)

@@ -9,21 +9,25 @@ import pytest
 from sqlalchemy import select
 
 from sender.campaigns.carrying import Carrier
-from sender.campaigns.launch import prepare_launch
+from sender.campaigns.launch import prepare_launch, prepare_resume
+from sender.campaigns.scheduling import tick
 from sender.clock import SystemClock
 from sender.consent.objection import Objection, record_objection
 from sender.contacts.addresses import lock_addresses
 from sender.delivery import dispatch
 from sender.delivery.progress import Ending, Progress
 from sender.delivery.quota import Quota
+from sender.delivery.recovery import start_dispatcher
 from sender.delivery.runs import get_run, pause
 from sender.inbound.opt_out import object_to_all
 from sender.inbound.opt_out_message import LinkedMessage, find_message
 from sender.providers.base import Capacity, Outgoing
+from sender.store.alert_book import RUN_PAUSED
 from sender.store.audit import AuditEvent
 from sender.store.campaigns import Dispatcher
 from sender.store.contacts import Contact
 from sender.store.engine import Store
+from sender.store.inbound import Alert
 from sender.vocabulary import ProviderName, Reason, RunState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, open_office
@@ -109,6 +113,47 @@ class TestBeforeTheYes:
         launch.close()
         assert Carrier(desk.office.context).carry_on(run_id) is Ending.FINISHED
         assert len(desk.ses.messages) == 3
+
+
+class TestAMachineThatComesBackAfterDays:
+    def test_it_sends_no_old_reminders(self, desk: Desk) -> None:
+        run_id = desk.confirm()
+        desk.clock.set(MORNING + timedelta(days=3))
+        assert tick(desk.office.context, dispatch=True).sent is not None
+        assert desk.ses.messages == []
+        assert desk.office.run(run_id).state is RunState.PAUSED
+        with desk.office.store.read() as session:
+            [alert] = session.scalars(select(Alert))
+        assert alert.kind == RUN_PAUSED
+        assert "nobody carried it on" in alert.details["because"]
+
+    def test_a_person_may_say_that_they_still_go(self, desk: Desk) -> None:
+        run_id = desk.confirm()
+        desk.clock.set(MORNING + timedelta(days=3))
+        tick(desk.office.context, dispatch=True)
+        launch = prepare_resume(desk.office.context, run_id)
+        launch.confirm()
+        launch.close()
+        tick(desk.office.context, dispatch=True)
+        assert len(desk.ses.messages) == 3
+
+    def test_so_it_is_with_a_run_whose_launcher_was_killed(self, desk: Desk) -> None:
+        run_id = desk.confirm()
+        with desk.office.store.write() as session:
+            get_run(session, run_id).state = RunState.RUNNING
+            start_dispatcher(session, run_id, MORNING)
+        desk.clock.set(MORNING + timedelta(days=3))
+        launch = prepare_resume(desk.office.context, run_id)
+        launch.confirm()
+        launch.close()
+        assert Carrier(desk.office.context).carry_on(run_id) is Ending.FINISHED
+
+    def test_a_night_is_no_absence(self, desk: Desk) -> None:
+        run_id = desk.confirm()
+        desk.clock.set(NIGHT)
+        assert Carrier(desk.office.context).carry_on(run_id) is Ending.WAITING
+        desk.clock.set(MORNING + timedelta(days=1))
+        assert Carrier(desk.office.context).carry_on(run_id) is Ending.FINISHED
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
