@@ -5,13 +5,11 @@ CHAOS_ROUNDS=200 makes it long; CHAOS_SEED repeats a round that failed.
 
 import random
 import signal
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-import psycopg
 import pytest
-from sqlalchemy import make_url, select, update
+from sqlalchemy import select, update
 
 from sender.delivery.progress import Ending
 from sender.delivery.recovery import SILENT_AFTER
@@ -90,7 +88,7 @@ def test_killed_while_it_was_being_paused(world: ChaosWorld, chance: random.Rand
     process = world.launch(file)
 
     def pause_and_kill() -> None:
-        act(world, pause)
+        world.act(pause)
         strike(process, signal.SIGKILL)
 
     world.fake.strike_after(chance.randrange(1, PEOPLE - 100), pause_and_kill)
@@ -105,7 +103,7 @@ def test_killed_while_it_was_being_cancelled(world: ChaosWorld, chance: random.R
     process = world.launch(world.campaign())
 
     def cancel_and_kill() -> None:
-        act(world, cancel)
+        world.act(cancel)
         strike(process, signal.SIGKILL)
 
     world.fake.strike_after(chance.randrange(1, PEOPLE - 100), cancel_and_kill)
@@ -114,18 +112,12 @@ def test_killed_while_it_was_being_cancelled(world: ChaosWorld, chance: random.R
     assert world.office.run(run_id).state is RunState.CANCELLING
     with pytest.raises(RefusedError):
         world.office.resume(run_id)
-    act(world, cancel)
+    world.act(cancel)
     assert world.office.run(run_id).state is RunState.CANCELLED
     counts = world.office.counts(run_id)
     assert (counts.pending, len(world.fake.messages)) == (0, taken)
     assert counts.planned == PEOPLE
     assert set(world.messages_of(run_id).values()) == {1}
-
-
-def act(world: ChaosWorld, move: Callable[..., RunState]) -> None:
-    """Pause or cancel the latest run, as another operator does."""
-    with world.office.store.write() as session:
-        move(session, world.latest_run(), now=world.office.context.clock.now(), operator="olive")
 
 
 def test_killed_while_staging(
@@ -190,27 +182,6 @@ def test_two_launchers_of_one_file(world: ChaosWorld) -> None:
     run_id = world.latest_run()
     world.require_sound_end(run_id)
     assert len(world.messages_of(run_id)) == PEOPLE
-
-
-@pytest.mark.parametrize("dialect", ["postgresql"])
-def test_cut_off_from_the_database(world: ChaosWorld, chance: random.Random) -> None:
-    process = world.launch(world.campaign())
-    world.fake.strike_after(chance.randrange(1, PEOPLE), partial(cut_off, world.database_url))
-    code, out, err = wait_for(process)
-    assert code in {0, 1}, (out, err)
-    assert "@example.org" not in err
-    run_id = world.latest_run()
-    world.finish_watched(run_id)
-
-
-def cut_off(database_url: str) -> None:
-    """Let the server end everybody's connection to this database."""
-    url = make_url(database_url).set(drivername="postgresql")
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
 
 
 def test_frozen_given_up_for_lost_and_woken_up(world: ChaosWorld, chance: random.Random) -> None:

@@ -55,7 +55,7 @@ def test_whoever_is_killed_the_others_carry_on(floor: Floor, tally: Tally) -> No
 
 
 def _round(floor: Floor, who: str, tally: Tally) -> None:
-    file, before = floor.world.campaign(), floor.latest_run()
+    file, before = floor.world.campaign(), floor.world.latest_run_if_any()
     launcher = floor.launch(file)
     killed = _killed(floor, who, launcher)
     struck = floor.strike_soon(*[kill(one) for one in killed])
@@ -90,8 +90,7 @@ def test_at_usual_speed_too_the_others_pick_up_within_a_minute(floor: Floor, tal
     floor.world.fake.strike_after(floor.chance.randrange(1, 60), kill(victim))
     launcher = floor.launch()
     assert victim.wait() == -signal.SIGKILL
-    run_id = floor.latest_run()
-    assert run_id is not None
+    run_id = floor.world.latest_run()
     assert floor.carried_out(floor.world.watch(run_id))
     assert launcher.wait() == 0
     assert heir.poll() is None
@@ -109,8 +108,7 @@ def test_a_frozen_worker_that_wakes_writes_to_nobody_again(floor: Floor, tally: 
         frozen.stopped.clear()
         floor.launch()
         assert frozen.stopped.wait(60)
-        run_id = floor.latest_run()
-        assert run_id is not None
+        run_id = floor.world.latest_run()
         watch = floor.world.watch(run_id)
         assert floor.carried_out(watch, seconds=150)  # a transaction may be frozen for a minute
         before = floor.world.messages_of(run_id)
@@ -137,8 +135,7 @@ def test_workers_that_are_told_to_stop_record_the_calls_in_flight(
         launcher = floor.launch()
         for one in told:
             assert one.wait() == 0, one.complaints()
-        run_id = floor.latest_run()
-        assert run_id is not None
+        run_id = floor.world.latest_run()
         counts = floor.world.watch(run_id).look()
         assert counts[DeliveryState.UNKNOWN] == counts[DeliveryState.DISPATCHING] == 0
         assert counts[DeliveryState.ACCEPTED] == len(floor.world.messages_of(run_id))
@@ -166,7 +163,7 @@ def test_two_launchers_of_one_file_beside_workers(floor: Floor) -> None:
     both = [floor.launch(file), floor.launch(file)]
     codes = sorted(one.wait() for one in both)
     assert codes in ([0, 0], [0, 1]), [one.complaints() for one in both]
-    run_id = floor.latest_run()
+    run_id = floor.world.latest_run()
     assert run_id == 1
     assert floor.require_sound_end(run_id) == 0
     assert sum(floor.world.messages_of(run_id).values()) == floor.world.people

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from sender.store.campaigns import Run
 from sender.store.deliveries import Delivery
@@ -56,6 +56,7 @@ class Floor:
     workers: list[Child] = field(default_factory=list)
     said_no: dict[int, datetime] = field(default_factory=dict)
     _web: Child | None = None
+    _timer: threading.Timer | None = None
     _machines: "count[int]" = field(default_factory=lambda: count(1))
 
     def open(self, workers: int, *, web: bool = True) -> None:
@@ -125,13 +126,16 @@ class Floor:
             strike()
             struck.set()
 
-        threading.Timer(self.chance.uniform(0, 2), later).start()
+        self._timer = threading.Timer(self.chance.uniform(0, 2), later)
+        self._timer.start()
         return struck
 
-    def latest_run(self) -> int | None:
-        """Return the newest run, if there is one."""
-        with self.world.office.store.read() as session:
-            return session.scalar(select(func.max(Run.id)))
+    def call_off(self) -> None:
+        """Let a strike that has not happened yet never happen."""
+        self.world.fake.strike_after(None, None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
 
     def begun(self, run_id: int, launcher: Child) -> bool:
         """Wait until somebody is planned in the run; False when its launcher died before that."""
@@ -143,7 +147,7 @@ class Floor:
         found: list[int] = []
 
         def is_there() -> bool:
-            latest = self.latest_run()
+            latest = self.world.latest_run_if_any()
             if latest is not None and latest != before:
                 found.append(latest)
             return bool(found) or launcher.poll() is not None

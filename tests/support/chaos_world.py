@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,7 +17,7 @@ from sender.delivery.progress import Ending
 from sender.store.campaigns import Run
 from sender.store.deliveries import Delivery
 from sender.store.engine import open_store
-from sender.vocabulary import Channel, DeliveryState
+from sender.vocabulary import Channel, DeliveryState, RunState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import Office, environment, open_office
 from tests.support.ledger_watch import LedgerWatch
@@ -40,9 +40,13 @@ class StrikingFake(SesFake):
         self._left: int | None = None
         self._strike: Any = None
 
-    def strike_after(self, messages: int, strike: Any) -> None:
-        """Call `strike` once when that many more messages were taken, before they are answered."""
-        self.struck.clear()
+    def strike_after(self, messages: int | None, strike: Any) -> None:
+        """Call `strike` once when that many more messages were taken, before they are answered.
+
+        None calls off what has not happened yet.
+        """
+        if messages is not None:
+            self.struck.clear()
         self._left, self._strike = messages, strike
 
     def take(self, delivery_id: int, message: dict[str, Any]) -> None:
@@ -87,8 +91,20 @@ class ChaosWorld:
 
     def latest_run(self) -> int:
         """Return the run that was opened last."""
+        latest = self.latest_run_if_any()
+        assert latest is not None
+        return latest
+
+    def latest_run_if_any(self) -> int | None:
+        """Return the run that was opened last; None when there is none."""
         with self.office.store.read() as session:
-            return session.scalars(select(func.max(Run.id))).one()
+            return session.scalar(select(func.max(Run.id)))
+
+    def act(self, move: Callable[..., RunState]) -> None:
+        """Pause or cancel the latest run, as another operator does."""
+        now = self.office.context.clock.now()
+        with self.office.store.write() as session:
+            move(session, self.latest_run(), now=now, operator="olive")
 
     def finish(self, run_id: int) -> None:
         """Resume the run until nobody is left."""

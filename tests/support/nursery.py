@@ -80,13 +80,18 @@ class Child:
         return self.err.read_text(encoding="utf-8")
 
     def hear(self, event: str, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
-        """Return the first log line of an event; waits until it is there."""
+        """Return the first log line of an event; waits until it is there.
+
+        Raises:
+            ConnectionError: the process ended without it.
+        """
         pause = threading.Event()
         for _ in range(int(timeout / 0.02)):
             for line in self.complaints().splitlines(keepends=True):
                 if f'"event": "{event}"' in line and line.endswith("\n"):
                     return dict(json.loads(line))
-            assert self.returncode is None, (self.arguments, self.complaints())
+            if self.returncode is not None:
+                raise ConnectionError(self.complaints())
             pause.wait(0.02)
         raise AssertionError(f"{event} was never said: {self.complaints()}")
 
