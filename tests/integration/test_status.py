@@ -333,6 +333,13 @@ def test_everything_has_a_form_for_scripts(context: Context) -> None:
     run = next(one for one in document["runs"] if one["campaign"] == "spring-appeal")
     assert (run["sent"], run["pending"], run["dispatchers"]) == (1_400, 8, 1)
     assert document["parts"]["oldest_ready_seconds"] == 60.0
+    # docs/handover.md stops everything by these
+    assert {(one["run"], one["state"]) for one in document["runs"]} == {
+        (1, "running"), (2, "running"), (3, "paused"),
+    }  # fmt: skip
+    assert [(one["schedule"], one["state"]) for one in document["schedules"]] == [
+        (2, "held"), (1, "active"),
+    ]  # fmt: skip
     if context.store.dialect == "postgresql":
         [alive, lost] = document["workers"]
         assert (alive["lost"], lost["lost"], alive["runs"]) == (False, True, (1, 2))
