@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice, takewhile
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import open_account, usable_capacity
@@ -101,7 +101,7 @@ class Approval:
             content_hash=version.content_hash,
             state=ScheduleState.ACTIVE,
             late_by_seconds=self._late_by_seconds(),
-            considered_through=now,
+            considered_through=_decided_through(session, version.campaign_id, now),
             operator=self.context.operator,
             created_at=now,
             changed_at=now,
@@ -136,6 +136,22 @@ class Approval:
         details = {"version": schedule.version_id, "sha256": schedule.content_hash.hex()}
         who = self.context.operator
         move(session, schedule, state, act, now=now, operator=who, details=details)
+
+
+def _decided_through(session: Session, campaign_id: int, now: datetime) -> datetime:
+    """Return now, or when the campaign's last occurrence that went out was due, if that is later.
+
+    Else a schedule that is added again by a clock that lags would send that occurrence twice.
+    """
+    latest = (
+        select(func.max(ScheduleOccurrence.due_at))
+        .join(Schedule, Schedule.id == ScheduleOccurrence.schedule_id)
+        .where(
+            Schedule.campaign_id == campaign_id,
+            ScheduleOccurrence.state == OccurrenceState.LAUNCHED,
+        )
+    )
+    return max(now, session.scalar(latest) or now)
 
 
 def look_over(context: Context, path: Path) -> Approval:

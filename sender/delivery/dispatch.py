@@ -174,6 +174,7 @@ class Dispatcher:
             self._dispatcher_id = start_dispatcher(session, run.id, now, self.worker_id)
             self._last_beat = now
             controller = session.get_one(Controller, run.controller_id)
+            self.controller_version_id = self.controller_version_id or run.controller_version_id
             self._facts = RunFacts(
                 controller.slug, run.controller_version_id, run.is_test, run.expires_at
             )

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import prepare_launch, prepare_resume
+from sender.campaigns.schedule_desk import add_schedule
 from sender.campaigns.scheduling import tick
 from sender.clock import SystemClock
 from sender.consent.objection import Objection, record_objection
@@ -28,7 +29,7 @@ from sender.store.campaigns import Dispatcher
 from sender.store.contacts import Contact
 from sender.store.engine import Store
 from sender.store.inbound import Alert
-from sender.vocabulary import ProviderName, Reason, RunState
+from sender.vocabulary import Channel, ProviderName, Reason, RunState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, open_office
 from tests.support.claimants import SimulatedClock
@@ -38,6 +39,7 @@ from tests.support.factory import (
     add_account,
     add_campaign,
     add_contact,
+    add_controller_version,
     add_delivery,
     add_point,
     add_policy,
@@ -271,6 +273,45 @@ def linked_message(world: World) -> LinkedMessage:
         found = find_message(session, TOKENS, TOKENS.make(delivery_id, None))
     assert found is not None
     return found
+
+
+def test_a_launcher_leaves_a_run_whose_controller_says_something_else_by_now(
+    store: Store, ses: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker beside it adopts the newer words; its own messages say the older ones."""
+    monkeypatch.setattr(dispatch, "UNDER_WAY", 1)
+    world = build_world(store, ses, people=5)
+    world.plan()
+    rounds: list[int] = []
+
+    def meanwhile(_batch: list[Outgoing]) -> None:
+        with store.write() as session:
+            newer = add_controller_version(session, world.organisation.controller, version=2)
+            get_run(session, world.run_id).controller_version_id = newer.id
+
+    def watch(_progress: Progress) -> None:
+        rounds.append(1)
+        assert len(rounds) < 100, "it goes on for nothing"
+
+    with world.provider() as provider:
+        provider.before = meanwhile
+        dispatcher = world.dispatcher(provider, one_by_one=True)
+        dispatcher.on_progress = watch
+        assert dispatcher.run() is Ending.INTERRUPTED
+    assert len(ses.messages) == 1
+
+
+def test_a_schedule_added_again_by_a_clock_that_lags_sends_nothing_twice(desk: Desk) -> None:
+    file = desk.office.file(Channel.EMAIL, "[schedule]\nat = 2026-12-02T10:00:00Z\n")
+    due = MORNING + timedelta(days=1)
+    add_schedule(desk.office.context, file)
+    desk.clock.set(due)
+    assert tick(desk.office.context, dispatch=True).launched == 1
+    desk.clock.set(due - timedelta(minutes=1))
+    add_schedule(desk.office.context, file)
+    desk.clock.set(due)
+    assert tick(desk.office.context, dispatch=True).launched == 0
+    assert len(desk.ses.messages) == 3
 
 
 def test_what_is_given_back_after_a_count_is_not_given_twice(store: Store) -> None:
