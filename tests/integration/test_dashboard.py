@@ -121,7 +121,7 @@ def test_what_all_processes_tell_alike_is_never_added_up(served: Labels) -> None
         for name in METRIC.findall(expression)
         if name in everywhere
         and re.search(
-            rf"(sum|avg|count)( by \([^)]*\))? \(\s*(rate\(|increase\()?{name}", expression
+            rf"(sum|avg|count)( by \([^)]*\))?\s*\(\s*(rate\(|increase\()?{name}\b", expression
         )
     ]
     assert added == []
