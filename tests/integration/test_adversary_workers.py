@@ -203,7 +203,7 @@ def test_a_clock_that_is_set_back_hides_neither_a_pause_nor_the_sign_of_life(
     def watch(_progress: Progress) -> None:
         assert len(calls) < 5
         rounds.append(1)
-        assert len(rounds) < 100, "it does not see the pause"
+        assert len(rounds) < 2_000, "it does not see the pause"
 
     rounds: list[int] = []
     with world.provider() as provider:
@@ -291,7 +291,7 @@ def test_a_launcher_leaves_a_run_whose_controller_says_something_else_by_now(
 
     def watch(_progress: Progress) -> None:
         rounds.append(1)
-        assert len(rounds) < 100, "it goes on for nothing"
+        assert len(rounds) < 2_000, "it goes on for nothing"
 
     with world.provider() as provider:
         provider.before = meanwhile
