@@ -137,10 +137,12 @@ class Recent:
 
     Attributes:
         messages: accepted in that minute, by run.
+        lasted: how much of the minute they were at it, by run: it may just have begun.
         at_work: those that live, by run.
     """
 
     messages: dict[int, float]
+    lasted: dict[int, timedelta]
     at_work: dict[int, list[Dispatcher]]
 
 
@@ -196,12 +198,14 @@ def recent_work(session: Session, now: datetime) -> Recent:
         )
     )
     messages: dict[int, float] = defaultdict(float)
+    lasted: dict[int, timedelta] = defaultdict(timedelta)
     at_work: dict[int, list[Dispatcher]] = defaultdict(list)
     for row in session.scalars(query):
         messages[row.run_id] += accepted_since(row, now - MINUTE)
+        lasted[row.run_id] = max(lasted[row.run_id], min(MINUTE, now - row.started_at))
         if is_alive(row, now):
             at_work[row.run_id].append(row)
-    return Recent(dict(messages), dict(at_work))
+    return Recent(dict(messages), dict(lasted), dict(at_work))
 
 
 def accepted_since(dispatcher: Dispatcher, since: datetime) -> float:
@@ -261,7 +265,7 @@ def _run_status(
         last_minute=round(last_minute),
         dispatchers=len(recent.at_work.get(run.id, ())),
         waits_until=waits,
-        done_at=now + MINUTE * (pending / last_minute) if goes_on else None,
+        done_at=now + recent.lasted[run.id] * (pending / last_minute) if goes_on else None,
     )
 
 

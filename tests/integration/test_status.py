@@ -118,6 +118,15 @@ def test_a_run_says_when_it_will_be_done_at_this_rate(context: Context) -> None:
     assert found.done_at == NOW + timedelta(minutes=3)
 
 
+def test_a_run_that_has_just_begun_is_not_taken_for_slow(context: Context) -> None:
+    with floor(context) as there:
+        run = there.run("spring", pending=30)
+        there.dispatcher(run, 10, began=6)
+        there.dispatcher(run, 5, began=3)
+    [found] = look(context).runs
+    assert (found.last_minute, found.done_at) == (15, NOW + timedelta(seconds=12))
+
+
 @pytest.mark.parametrize(
     "changed",
     [
