@@ -432,6 +432,7 @@ class Dispatcher:
                 return _ending(run.state, interrupted=True)
             end_dispatcher(session, self._dispatcher_id, now, self.progress.accepted)
             if not live_dispatchers(session, run.id, now):
+                recover(session, run.id, now)  # of those who were lost meanwhile
                 apply_stragglers(session, now)
                 settle(session, run, now=now, operator=self.operator)
             if run.state is not RunState.RUNNING:
