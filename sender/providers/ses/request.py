@@ -120,14 +120,16 @@ def _is_short(email: RenderedEmail) -> bool:
 
 def template_data(email: RenderedEmail) -> str:
     """Return the values of the inline template's variables, as JSON."""
-    subject, html, text = (json_text(part) for part in (email.subject, email.html, email.text))
-    return f'{{"subject": {subject}, "html": {html}, "text": {text}}}'
+    parts = {"subject": email.subject, "html": email.html, "text": email.text}
+    whole = "".join(parts.values())
+    if any(control in whole for control in _RARE_CONTROLS):
+        return json.dumps(parts, ensure_ascii=False)
+    members = [f'"{name}": {_json_text(text)}' for name, text in parts.items()]
+    return "{" + ", ".join(members) + "}"
 
 
-def json_text(text: str) -> str:
-    """Return a text as JSON (RFC 8259, section 7): half the time of the library for long ones."""
-    if any(control in text for control in _RARE_CONTROLS):
-        return json.dumps(text, ensure_ascii=False)
+def _json_text(text: str) -> str:
+    """Return a text without controls as JSON (RFC 8259, section 7), quicker than the library."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
