@@ -2,6 +2,7 @@
 
 CHAOS_KILL: `module:function:number:before` or `:after`: at which call of which function to die, as
     in a power cut.
+CHAOS_FREEZE: the same, to stand still there.
 CHAOS_LOOK: how many people a last look is for.
 CHAOS_SMALL: how many people a planning range and a batch of staged rows hold; parts hold a third.
 CHAOS_HASTE: how many times sooner than usual a silent process is taken for lost.
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -34,8 +36,8 @@ def launch(arguments: Sequence[str]) -> None:
     import_module("sender.cli.app").main()
 
 
-def arm(point: str) -> None:
-    """Let the process die at this point."""
+def arm(point: str, number_of_signal: int = signal.SIGKILL) -> None:
+    """Let the process die, or stand still, at this point."""
     module, path, number, moment = point.split(":")
     owner: Any = import_module(module)
     *parents, name = path.split(".")
@@ -44,12 +46,12 @@ def arm(point: str) -> None:
     inner, calls = getattr(owner, name), count(1)
 
     def watched(*arguments: Any, **named: Any) -> Any:
-        last = next(calls) == int(number)
-        if last and moment == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+        now = next(calls) == int(number)
+        if now and moment == "before":
+            os.kill(os.getpid(), number_of_signal)
         result = inner(*arguments, **named)
-        if last:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if now and moment == "after":
+            os.kill(os.getpid(), number_of_signal)
         return result
 
     setattr(owner, name, watched)
@@ -78,6 +80,10 @@ def hurry(times: str) -> None:
         constants = _constants(module)
         for name in names:
             setattr(constants, name, getattr(constants, name) / int(times))
+    engine = _constants("sender.store.engine")
+    minute, part = "=60000", f"={60_000 // int(times)}"  # how long a transaction may be frozen
+    assert minute in engine._POSTGRESQL_OPTIONS
+    engine._POSTGRESQL_OPTIONS = engine._POSTGRESQL_OPTIONS.replace(minute, part)
     if sys.argv[1:2] == ["worker"]:
         duties = _constants("sender.worker.duties")
         duties.DUTIES = tuple(
@@ -118,7 +124,7 @@ def _constants(module: str) -> Any:
     return import_module(module)
 
 
-_PREPARATIONS = {
+_PREPARATIONS: dict[str, Any] = {
     "CHAOS_HASTE": hurry,  # first: others import these times by name
     "CHAOS_HOST": move_to,
     "CHAOS_CLOCK": set_clock,
@@ -126,6 +132,7 @@ _PREPARATIONS = {
     "CHAOS_SMALL": make_small,
     "CHAOS_PAGES": fill_disk,
     "CHAOS_KILL": arm,
+    "CHAOS_FREEZE": partial(arm, number_of_signal=signal.SIGSTOP),
 }
 
 

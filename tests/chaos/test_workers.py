@@ -123,6 +123,30 @@ def test_a_frozen_worker_that_wakes_writes_to_nobody_again(floor: Floor, tally: 
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
+def test_a_worker_that_freezes_between_mark_and_call_never_calls(
+    floor: Floor, tally: Tally
+) -> None:
+    floor.open(0, web=False)
+    frozen = floor.hire(CHAOS_FREEZE="sender.delivery.batch:Batch._call:1:before")
+    frozen.hear("working")
+    floor.launch()
+    assert frozen.stopped.wait(60)
+    floor.hire().hear("working")
+    run_id = floor.world.latest_run()
+    assert floor.carried_out(floor.world.watch(run_id))
+    before = floor.world.messages_of(run_id)
+    assert len(before) < floor.world.people
+    frozen.send_signal(signal.SIGCONT)
+    frozen.send_signal(signal.SIGTERM)
+    assert frozen.wait() == 0, frozen.complaints()
+    assert floor.world.messages_of(run_id) == before
+    counts = floor.world.watch(run_id).look()
+    assert counts[DeliveryState.ACCEPTED] == len(before)
+    assert counts[DeliveryState.SKIPPED] == floor.world.people - len(before)
+    tally["workers frozen"] += 1
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
 def test_workers_that_are_told_to_stop_record_the_calls_in_flight(
     floor: Floor, tally: Tally
 ) -> None:
