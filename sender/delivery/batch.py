@@ -256,6 +256,8 @@ class Batch:
         return lambda: self._call(share, start_before)
 
     def _call(self, going: Sequence[_Ready], start_before: float) -> BatchResult:
+        if self.stopping():  # what has not begun is left for whoever goes on
+            return BatchResult((NotStarted(),) * len(going))
         held_until = self.clock.now() + PROVIDER_HOLDS
         ends = (held_until, self.facts.expires_at, self.window_closes_at)
         expires_at = min(end for end in ends if end is not None)

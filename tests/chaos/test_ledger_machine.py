@@ -121,8 +121,8 @@ def _some(*acts: str) -> st.SearchStrategy[tuple[str, ...]]:
 STORIES = st.builds(
     Story,
     outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4).map(tuple),
-    before=_some("no", "pause", "silence"),
-    during=_some("no", "pause", "silence", "silence", "told", "told", "raise"),
+    before=_some("no", "pause", "silence", "taken over"),
+    during=_some("no", "pause", "silence", "taken over", "told", "told", "raise"),
     dies=st.sampled_from([False] * 5 + [True]),
 )
 
@@ -363,7 +363,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """One batch, of somebody who has read one already, or all that it takes to get there."""
         ready = [hand for hand in self.hands if hand.chunk]
         run_id = self._run(number)
-        hand = ready[number % len(ready)] if ready else self._reader(run_id, size)
+        use_ready = ready and number % 3
+        hand = ready[number % len(ready)] if use_ready else self._reader(run_id, size)
         if hand is None:
             self.clock.seconds += 2 * SILENCE.total_seconds()
             self._sweep()
@@ -424,6 +425,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "pause": lambda: self._pause(run_id),
             "cancel": lambda: self._cancel(run_id),
             "silence": self._fall_silent,
+            "taken over": lambda: self._take_over(run_id),
             "told": lambda: self._tell_early([person.delivery_id for person in people]),
             "raise": _raise,
         }[name]
@@ -434,6 +436,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def _fall_silent(self) -> None:
         self.clock.seconds += SILENCE.total_seconds()
         self._sweep()
+
+    def _take_over(self, run_id: int) -> None:
+        """Let another dispatcher send to those whom a silent one has in hand."""
+        self._fall_silent()
+        other = self._enter(run_id)
+        if other is not None:
+            self._read(other, 4)
+            if other.chunk is not None:
+                self._send(other)
 
     def _tell_early(self, delivery_ids: list[int]) -> None:
         for delivery_id in delivery_ids:

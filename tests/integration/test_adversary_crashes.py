@@ -15,9 +15,9 @@ from sender.clock import SystemClock
 from sender.consent import objection as objection_module
 from sender.consent.objection import Objection, record_objection
 from sender.delivery.audience import ContactAudience
-from sender.delivery.progress import Ending, Progress
 from sender.delivery.outcomes import Outcome, record_outcomes
 from sender.delivery.planning import plan
+from sender.delivery.progress import Ending, Progress
 from sender.delivery.recovery import start_dispatcher
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.providers.base import Accepted, NotStarted, Outgoing, Rejected, Result

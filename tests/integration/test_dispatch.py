@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from sender.clock import SystemClock
 from sender.consent.objection import Objection, record_objection
 from sender.delivery.batch import Batch
-from sender.delivery.progress import Ending
 from sender.delivery.outcomes import Outcome
+from sender.delivery.progress import Ending
 from sender.delivery.recovery import SILENT_AFTER
 from sender.delivery.runs import cancel, get_run, move, pause
 from sender.errors import RefusedError

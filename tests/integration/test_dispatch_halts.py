@@ -87,6 +87,7 @@ class TestTheBrake:
         self, office: Office, ses: SesFake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dispatch, "HEARTBEAT_EVERY", timedelta(0))
+        monkeypatch.setattr(dispatch, "_LOOK_ROUND_EVERY", timedelta(0))
         monkeypatch.setattr(brake, "JUDGE_EVERY", timedelta(0))
         with office.store.write() as session:
             thresholds = {"least_accepted": 100, "hard_bounce_percent": 5}

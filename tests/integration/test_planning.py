@@ -13,8 +13,8 @@ from sender.consent.objection import Objection, record_objection
 from sender.contacts.filter_language import parse_filter
 from sender.delivery import planning
 from sender.delivery.audience import ContactAudience
-from sender.delivery.progress import Ending
 from sender.delivery.planning import forecast, plan
+from sender.delivery.progress import Ending
 from sender.delivery.runs import move
 from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, RunPart

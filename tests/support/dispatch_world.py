@@ -12,9 +12,9 @@ from sender.campaigns.message import CampaignRenderer
 from sender.clock import Clock, SystemClock
 from sender.delivery.audience import ContactAudience
 from sender.delivery.dispatch import Dispatcher
-from sender.delivery.progress import Ending
 from sender.delivery.pace import Pace
 from sender.delivery.planning import plan
+from sender.delivery.progress import Ending
 from sender.delivery.runs import Counts, count, get_run, move
 from sender.providers.account import AccountSettings
 from sender.providers.base import BatchResult, Outgoing, Provider

@@ -116,7 +116,7 @@ def test_how_many_calls_begin_in_time_follows_how_long_they_take(opened: list[La
         return call
 
     within = timedelta(milliseconds=400)
-    assert lanes.calls_within(within) == 2  # a quarter of a second each, until it is known better
+    assert lanes.calls_within(within) == 8  # a tenth of a second each, until it is known better
     for _ in range(40):
         assert lanes.take_turn(NEVER)
         lanes.start([lasting(0.02)])[0].result()
