@@ -47,9 +47,9 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Tally:
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     """Counts what this test did; the sum of all is shown at the end."""
-    return tally_of(request)
+    yield from tally_of(request)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

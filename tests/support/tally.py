@@ -1,7 +1,7 @@
 """Count what the tests that destroy did, also over several test processes."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -12,11 +12,14 @@ class Tally(Counter[str]):
     """How often what was done, or came of it."""
 
 
-def tally_of(request: pytest.FixtureRequest) -> Tally:
-    """Return a tally that travels with the test's report."""
+def tally_of(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Yield a tally; what it counted travels with the test's last report.
+
+    As a plain dict: a report goes from one test process to another, which takes nothing else.
+    """
     tally = Tally()
-    request.node.user_properties.append((_NAME, tally))
-    return tally
+    yield tally
+    request.node.user_properties.append((_NAME, dict(tally)))
 
 
 def total(reports: Iterable[object]) -> Counter[str]:
