@@ -6,7 +6,7 @@ no, and before any delivery is locked: nobody waits for somebody who waits for t
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,12 +54,16 @@ class Person:
     contact_id: int | None
 
 
-def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -> set[int]:
-    """Return the deliveries that must not go now, for the person has had as many as may be.
+OverTheCap = Callable[[Iterable[Person]], set[int]]
+"""Returns the deliveries that must not go, of those that otherwise may. Of several to one person
+the ones of the lowest ids go."""
+
+
+def caps_on(session: Session, run: Run, people: Sequence[Person], at: datetime) -> OverTheCap:
+    """Count what these people have had; return who of them has had as many as may be.
 
     What counts: messages of the controller's marketing runs, no tests, which a provider has or may
-    have. Research and service runs are neither capped nor counted. Of several deliveries to one
-    person the ones of the lowest ids go.
+    have. Research and service runs are neither capped nor counted.
 
     Args:
         session: a writing session without locks on deliveries. The people's addresses stay locked
@@ -72,10 +76,10 @@ def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -
         PeopleBusyError: somebody else had them locked for too long; the transaction is over.
     """
     if run.is_test or run.kind not in {None, CampaignKind.MARKETING} or not people:
-        return set()
+        return _nobody
     caps = caps_of(session.scalar(_CAPS, {"controller": run.controller_id}))
     if not caps:
-        return set()
+        return _nobody
     across = any(cap.across_channels for cap in caps)
     persons = _Persons(people, run.channel)
     persons.learn_points(session, across=across)
@@ -85,11 +89,19 @@ def capped(session: Session, run: Run, people: Sequence[Person], at: datetime) -
     tally = _Tally(caps, run.channel, at)
     for address_id, sent_at in _sent(session, run.controller_id, persons.who_of, since, at):
         tally.add(persons.who_of[address_id], persons.channel_of[address_id], sent_at)
-    return {
-        person.delivery_id
-        for person in sorted(people, key=lambda one: one.delivery_id)
-        if not tally.let_go(persons.who_of[person.address_id])
-    }
+
+    def over(going: Iterable[Person]) -> set[int]:
+        return {
+            person.delivery_id
+            for person in sorted(going, key=lambda one: one.delivery_id)
+            if not tally.let_go(persons.who_of[person.address_id])
+        }
+
+    return over
+
+
+def _nobody(_going: Iterable[Person]) -> set[int]:
+    return set()
 
 
 def _lock(session: Session, address_ids: Collection[int]) -> None:

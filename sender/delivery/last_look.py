@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sender.consent.eligibility import People, decisions, given_as, moments
 from sender.consent.freshness import FreshnessPolicy
 from sender.consent.policy import Scope
-from sender.delivery.frequency import Person, capped
+from sender.delivery.frequency import Person, caps_on
 from sender.delivery.recovery import was_ended
 from sender.delivery.row_writes import Mark, write_marks
 from sender.delivery.scopes import scopes_of_run
@@ -114,12 +114,7 @@ def look_and_mark(
     if was_ended(session, dispatcher_id):
         return Look(run.state)
     # Before deliveries are locked: whoever writes to a person locks in the same order.
-    over_the_cap = capped(
-        session,
-        run,
-        [Person(item.delivery_id, item.address_id, item.contact_id) for item in prepared],
-        at,
-    )
+    over_the_cap = caps_on(session, run, [_person(item) for item in prepared], at)
     mine = _still_pending(session, [item.delivery_id for item in prepared])
     waiting = [item for item in prepared if item.delivery_id in mine]
     if not waiting:
@@ -130,15 +125,18 @@ def look_and_mark(
         for item in waiting
         if (verdict := verdicts[item.delivery_id]).refusal is not None
     }
-    for item in waiting:
-        if item.delivery_id in over_the_cap:
-            skipped.setdefault(item.delivery_id, Reason.FREQUENCY_CAP)
+    may_go = (_person(item) for item in waiting if item.delivery_id not in skipped)
+    skipped |= dict.fromkeys(over_the_cap(may_go), Reason.FREQUENCY_CAP)
     _skip(session, verdicts, skipped)
     going = [item for item in waiting if item.delivery_id not in skipped]
     _mark(session, _Marking(run, dispatcher_id, at), going, verdicts)
     marked = tuple(item.delivery_id for item in going)
     note_marked(session, run.id, marked, at)
     return Look(run.state, marked, skipped)
+
+
+def _person(item: Prepared) -> Person:
+    return Person(item.delivery_id, item.address_id, item.contact_id)
 
 
 def _still_pending(session: Session, delivery_ids: Sequence[int]) -> set[int]:

@@ -11,7 +11,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from sender.consent.objection import Objection, record_objection
-from sender.delivery.frequency import Person, capped
+from sender.delivery.frequency import Person, caps_on
 from sender.store.campaigns import Run
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.deliveries import Delivery
@@ -112,7 +112,7 @@ def test_whoever_had_as_many_as_may_be_gets_no_more(desk: Desk) -> None:
             desk.sent(session, point)
         run = desk.run(session)
         people = desk.pending(session, run, full, half, fresh)
-        assert capped(session, run, people, NOW) == _ids(people[:1])
+        assert caps_on(session, run, people, NOW)(people) == _ids(people[:1])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_a_provider_has_or_may_have_counts(
         desk.sent(session, point, state)
         run = desk.run(session)
         people = desk.pending(session, run, point)
-        assert bool(capped(session, run, people, NOW)) is counts
+        assert bool(caps_on(session, run, people, NOW)(people)) is counts
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_days_are_those_before_this_moment(desk: Desk, ago: timedelta, *, co
         desk.sent(session, point, ago=ago)
         run = desk.run(session)
         people = desk.pending(session, run, point)
-        assert bool(capped(session, run, people, NOW)) is counts
+        assert bool(caps_on(session, run, people, NOW)(people)) is counts
 
 
 def test_each_cap_has_days_of_its_own(desk: Desk) -> None:
@@ -168,7 +168,7 @@ def test_each_cap_has_days_of_its_own(desk: Desk) -> None:
             desk.sent(session, point, ago=20 * DAY)
         run = desk.run(session)
         people = desk.pending(session, run, recent, often, seldom)
-        assert capped(session, run, people, NOW) == _ids(people[:2])
+        assert caps_on(session, run, people, NOW)(people) == _ids(people[:2])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_marketing_counts_and_tests_do_not(
         desk.sent(session, point, **run)
         now = desk.run(session)
         people = desk.pending(session, now, point)
-        assert bool(capped(session, now, people, NOW)) is counts
+        assert bool(caps_on(session, now, people, NOW)(people)) is counts
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_what_is_no_marketing_is_not_capped_and_asks_nothing(
         now = desk.run(session, **run)
         people = desk.pending(session, now, point)
         with _statements(desk.store) as statements:
-            assert capped(session, now, people, NOW) == set()
+            assert caps_on(session, now, people, NOW)(people) == set()
         assert statements == []
 
 
@@ -219,7 +219,7 @@ def test_without_a_cap_one_question_is_asked(desk: Desk) -> None:
         run = desk.run(session)
         people = desk.pending(session, run, point)
         with _statements(desk.store) as statements:
-            assert capped(session, run, people, NOW) == set()
+            assert caps_on(session, run, people, NOW)(people) == set()
         assert len(statements) == 1
 
 
@@ -231,10 +231,10 @@ def test_the_latest_policy_rules(desk: Desk) -> None:
         desk.sent(session, point)
         run = desk.run(session)
         people = desk.pending(session, run, point)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
         add_policy(session, desk.body.controller)  # it says nothing any more
         desk.sent(session, point)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
 
 
 def test_each_controller_counts_its_own(desk: Desk) -> None:
@@ -247,11 +247,11 @@ def test_each_controller_counts_its_own(desk: Desk) -> None:
         other.sent(session, theirs)
         run = desk.run(session)
         people = desk.pending(session, run, point)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
         desk.sent(session, point)
         run_of_theirs = other.run(session)
         people = other.pending(session, run_of_theirs, theirs)
-        assert capped(session, run_of_theirs, people, NOW) == set()
+        assert caps_on(session, run_of_theirs, people, NOW)(people) == set()
 
 
 def test_all_addresses_of_a_contact_are_one_person_s(desk: Desk) -> None:
@@ -261,7 +261,7 @@ def test_all_addresses_of_a_contact_are_one_person_s(desk: Desk) -> None:
         desk.sent(session, home)
         run = desk.run(session)
         people = desk.pending(session, run, work)
-        assert capped(session, run, people, NOW) == _ids(people)
+        assert caps_on(session, run, people, NOW)(people) == _ids(people)
 
 
 def test_of_two_addresses_in_one_batch_the_first_goes(desk: Desk) -> None:
@@ -270,7 +270,16 @@ def test_of_two_addresses_in_one_batch_the_first_goes(desk: Desk) -> None:
         home, work = desk.person(session, Channel.EMAIL, Channel.EMAIL)
         run = desk.run(session)
         people = desk.pending(session, run, home, work)
-        assert capped(session, run, people[::-1], NOW) == _ids(people[1:])
+        assert caps_on(session, run, people, NOW)(people[::-1]) == _ids(people[1:])
+
+
+def test_who_is_refused_for_something_else_takes_no_place_of_a_cap(desk: Desk) -> None:
+    with desk.store.write() as session:
+        desk.caps(session, ONE_A_WEEK)
+        home, work = desk.person(session, Channel.EMAIL, Channel.EMAIL)
+        run = desk.run(session)
+        people = desk.pending(session, run, home, work)
+        assert caps_on(session, run, people, NOW)(people[1:]) == set()
 
 
 def test_channels_count_apart_or_together_as_the_cap_says(desk: Desk) -> None:
@@ -280,11 +289,11 @@ def test_channels_count_apart_or_together_as_the_cap_says(desk: Desk) -> None:
         run = desk.run(session)
         people = desk.pending(session, run, email)
         desk.caps(session, ONE_A_WEEK)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
         desk.caps(session, ONE_ON_ANY_CHANNEL)
-        assert capped(session, run, people, NOW) == _ids(people)
+        assert caps_on(session, run, people, NOW)(people) == _ids(people)
         desk.caps(session, {**ONE_ON_ANY_CHANNEL, "messages": 2}, ONE_A_WEEK)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
 
 
 def test_somebody_who_is_no_contact_is_known_by_the_address(desk: Desk) -> None:
@@ -296,7 +305,7 @@ def test_somebody_who_is_no_contact_is_known_by_the_address(desk: Desk) -> None:
         session.add(Delivery(run_id=earlier.id, address_id=ids[0], state=state, dispatched_at=NOW))
         people = [Person(number, address_id, None) for number, address_id in enumerate(ids)]
         session.flush()
-        assert capped(session, run, people, NOW) == {0}
+        assert caps_on(session, run, people, NOW)(people) == {0}
 
 
 def test_a_message_that_only_its_provider_tells_of_counts(desk: Desk) -> None:
@@ -309,7 +318,7 @@ def test_a_message_that_only_its_provider_tells_of_counts(desk: Desk) -> None:
         add_delivery(session, earlier, long_ago, state=accepted, accepted_at=NOW - 8 * DAY)
         add_delivery(session, earlier, doubted, state=DeliveryState.UNKNOWN)  # a restored backup
         people = desk.pending(session, run, told, long_ago, doubted)
-        assert capped(session, run, people, NOW) == _ids([people[0], people[2]])
+        assert caps_on(session, run, people, NOW)(people) == _ids([people[0], people[2]])
 
 
 def test_messages_that_only_a_journal_remembers_count(desk: Desk) -> None:
@@ -328,8 +337,8 @@ def test_messages_that_only_a_journal_remembers_count(desk: Desk) -> None:
         session.add(LostMessage(lost_run_id=lost.id, address_id=point.address_id))
         run = desk.run(session)
         people = desk.pending(session, run, point, other)
-        assert capped(session, run, people, NOW) == _ids(people[:1])
-        assert capped(session, run, people, NOW + 8 * DAY) == set()
+        assert caps_on(session, run, people, NOW)(people) == _ids(people[:1])
+        assert caps_on(session, run, people, NOW + 8 * DAY)(people) == set()
 
 
 def test_a_batch_costs_few_statements(desk: Desk) -> None:
@@ -339,7 +348,7 @@ def test_a_batch_costs_few_statements(desk: Desk) -> None:
         run = desk.run(session)
         people = desk.pending(session, run, *points)
         with _statements(desk.store) as statements:
-            assert capped(session, run, people, NOW) == set()
+            assert caps_on(session, run, people, NOW)(people) == set()
         assert len(statements) <= 7
 
 
@@ -362,7 +371,7 @@ class Sending:
 
     def mark(self, session: Session) -> None:
         run = session.get_one(Run, self.run_id)
-        held = capped(session, run, self.people, NOW)
+        held = caps_on(session, run, self.people, NOW)(self.people)
         for person in self.people:
             if person.delivery_id not in held:
                 delivery = session.get_one(Delivery, person.delivery_id)
@@ -448,7 +457,7 @@ def test_an_address_that_is_added_meanwhile_counts(desk: Desk) -> None:
         run = desk.run(session)
         new = add_point(session, contact)
         people = desk.pending(session, run, new)
-        assert capped(session, run, people, NOW) == set()
+        assert caps_on(session, run, people, NOW)(people) == set()
         delivery = session.get_one(Delivery, people[0].delivery_id)
         delivery.state, delivery.dispatched_at = DeliveryState.DISPATCHING, NOW
         rival.start()
@@ -470,7 +479,7 @@ class TestANoAtTheSameMoment:
 
         def look() -> None:
             with desk.store.write() as session:
-                capped(session, session.get_one(Run, run.id), people, NOW)
+                caps_on(session, session.get_one(Run, run.id), people, NOW)(people)
                 seen.extend(session.scalars(select(Block.address_id)))
 
         rival = Rival(desk.store, look)
