@@ -260,6 +260,10 @@ def upgrade() -> None:
 
     op.add_column(
         "dispatcher",
+        sa.Column("place", sa.String(length=32), server_default="", nullable=False),
+    )
+    op.add_column(
+        "dispatcher",
         sa.Column("worker_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
     )
     op.add_column(
@@ -340,6 +344,7 @@ def downgrade() -> None:
     op.drop_column("rate_limit", "slowed_to")
     op.drop_column("dispatcher", "accepted")
     op.drop_column("dispatcher", "worker_id")
+    op.drop_column("dispatcher", "place")
     for what in EVENTS_OF_THE_BRAKE:
         op.drop_index(f"ix_delivery_{what}", "delivery")
     op.drop_column("delivery", "hard_bounced_at")

@@ -7,7 +7,11 @@ again by itself: only the provider's events can tell (invariant 4).
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -34,6 +38,7 @@ def start_dispatcher(
         run_id=run_id,
         worker_id=worker_id,
         host=socket.gethostname(),
+        place=this_place(),
         process_id=os.getpid(),
         started_at=now,
         heartbeat_at=now,
@@ -87,8 +92,20 @@ def is_alive(dispatcher: Dispatcher, now: datetime) -> bool:
     """Whether a dispatcher may still be working: its heart beats, and its process is there."""
     if dispatcher.ended_at is not None or dispatcher.heartbeat_at <= now - SILENT_AFTER:
         return False
-    here = dispatcher.host == socket.gethostname()
-    return not here or _process_exists(dispatcher.process_id)
+    return dispatcher.place != this_place() or _process_exists(dispatcher.process_id)
+
+
+@cache
+def this_place() -> str:
+    """Return what tells the world of this process's id from all others.
+
+    Containers may share a host's name, and machines too; their process ids don't mean the same.
+    """
+    parts = [socket.gethostname()]
+    with suppress(OSError):  # only Linux tells these
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def recover(session: Session, run_id: int, now: datetime) -> int:

@@ -188,6 +188,8 @@ class Dispatcher(Base):
     worker_id: Mapped[int | None]
     """The worker that it belongs to, if it is no launcher's own."""
     host: Mapped[str] = mapped_column(String(255))
+    place: Mapped[str] = mapped_column(String(32), server_default="", default="")
+    """Within which its process id means something: a machine since its start, or a container."""
     process_id: Mapped[int]
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]

@@ -104,7 +104,7 @@ def _leave_a_dead_dispatcher(world: World, state: RunState) -> None:
         session.execute(
             update(DispatcherRow)
             .where(DispatcherRow.id == dispatcher_id)
-            .values(host="elsewhere", heartbeat_at=world.clock.now() - timedelta(hours=1))
+            .values(place="elsewhere", heartbeat_at=world.clock.now() - timedelta(hours=1))
         )
         run = get_run(session, world.run_id, lock=True)
         move(session, run, state, now=world.clock.now(), operator=OPERATOR)

@@ -30,7 +30,7 @@ def _another_marks_one(world: World) -> int:
     with world.store.write() as session:
         other = start_dispatcher(session, world.run_id, world.clock.now())
         session.execute(
-            update(DispatcherRow).where(DispatcherRow.id == other).values(host="elsewhere")
+            update(DispatcherRow).where(DispatcherRow.id == other).values(place="elsewhere")
         )
         row = world.delivery_of(session, world.points[-1])
         row.state, row.dispatcher_id = DeliveryState.DISPATCHING, other
