@@ -47,6 +47,9 @@ _WAIT_SLICE = timedelta(milliseconds=250)
 _RECORD_AGAIN_AFTER = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=3))
 """Only writing down is tried again, never a call: each outcome saved is one unknown less."""
 
+_TURN_HOLDS = timedelta(milliseconds=500)
+"""A turn at the account's rate that was not used by then is lost: the rate went to nobody."""
+
 _RECORD_WITHIN = timedelta(seconds=1)
 """Outcomes of quick calls don't wait longer than this for those of slow ones."""
 
@@ -156,10 +159,14 @@ class Batch:
         return replace(end, skipped=end.skipped + len(refused))
 
     def _look_and_call(self, ready: Sequence[_Ready]) -> BatchEnd:
+        granted_at = self.clock.monotonic()
         if not self.lanes.take_turn(self.stopping):
             return BatchEnd(untouched=len(ready))
         calls: list[Call] = []
         try:
+            waited = self.clock.monotonic() - granted_at
+            if waited > _TURN_HOLDS.total_seconds() and not self._wait_for_rate(len(ready)):
+                return BatchEnd(untouched=len(ready))
             if self._window_is_shut():
                 return BatchEnd(untouched=len(ready))
             looked_at = self.clock.monotonic()

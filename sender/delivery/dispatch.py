@@ -45,7 +45,8 @@ from sender.vocabulary import Reason, RunState
 
 _POLL = timedelta(milliseconds=250)
 _LOOK_ROUND_EVERY = timedelta(milliseconds=250)
-_QUOTA_PAUSE = timedelta(hours=1)
+_QUOTA_PAUSE = timedelta(minutes=5)
+"""Others may give back by then what they took, and a day's quota comes free bit by bit."""
 _MOST_FRUITLESS = 20
 """Batches in a row of which no request began in time, before the run stops and says so."""
 _TOO_SLOW = (
@@ -134,6 +135,7 @@ class Dispatcher:
     _stop_requested: bool = False
     _fruitless: int = 0
     _allowance: int = 0
+    _in_doubt: bool = False
     _probing: bool = False
     _waits: bool = False
 
@@ -234,6 +236,7 @@ class Dispatcher:
                 run = get_run(session, self.run_id)
                 if not self._is_still_mine(session, run, now):
                     return False
+            self._in_doubt = (run.unanswered or 0) > 0
             self._probing = (run.unanswered or 0) >= _SILENT_FROM
             if run.deferred_until is None or run.deferred_until <= now:
                 self.progress.waiting_until = None
@@ -358,7 +361,7 @@ class Dispatcher:
         self._fruitless = self._fruitless + 1 if end.never_started else 0
         if self._fruitless >= _MOST_FRUITLESS:
             self._stop(_TOO_SLOW)
-        if end.unanswered or (end.accepted and self._probing):
+        if end.unanswered or (end.accepted and self._in_doubt):
             self._note_silence(silent=end.unanswered)
 
     def _note_silence(self, *, silent: bool) -> None:
@@ -370,7 +373,7 @@ class Dispatcher:
             run = get_run(session, self.run_id, lock=True)
             run.unanswered = (run.unanswered or 0) + 1 if silent else 0
             times = run.unanswered - _SILENT_FROM
-        self._probing = times >= 0
+        self._in_doubt, self._probing = silent, times >= 0
         if self._probing:
             pause = min(_SILENT_PAUSE * 2 ** min(times, 10), _LONGEST_SILENT_PAUSE)
             self._defer(pause, "the provider does not answer")

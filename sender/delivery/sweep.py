@@ -6,6 +6,7 @@ changes nothing that a dispatcher would not have changed itself, had it lived.
 
 from datetime import datetime
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,8 @@ from sender.store.campaigns import Run
 from sender.store.engine import Store
 from sender.vocabulary import Priority, RunState
 
+_log = structlog.get_logger("sender.sweep")
+
 _TO_SETTLE = (RunState.PAUSING, RunState.CANCELLING)
 _TO_SEND = (RunState.READY, RunState.RUNNING)
 
@@ -24,15 +27,30 @@ _TO_SEND = (RunState.READY, RunState.RUNNING)
 def sweep(store: Store, clock: Clock, operator: str) -> list[int]:
     """Tidy up after lost dispatchers and return the runs that have work now, urgent ones first.
 
-    Each run is looked after in a transaction of its own. A run that nobody confirmed, or that a
-    person or the brake stopped, is never among them; nor is one that waits.
+    Each run is looked after in a transaction of its own, and what breaks in one holds up no other.
+    A run that nobody confirmed, or that a person or the brake stopped, is never among them; nor is
+    one that waits.
+
+    Raises:
+        Exception: what broke, if nothing went well.
     """
     with store.read() as session:
         states = _TO_SETTLE + _TO_SEND
         query = select(Run.id, Run.priority).where(Run.state.in_(states), Run.is_test.is_(False))
         runs = list(session.execute(query.order_by(Run.id)))
     runs.sort(key=lambda one: one[1] is not Priority.URGENT)
-    return [run_id for run_id, _ in runs if _look_after(store, clock.now(), run_id, operator)]
+    with_work: list[int] = []
+    broken: list[Exception] = []
+    for run_id, _ in runs:
+        try:
+            if _look_after(store, clock.now(), run_id, operator):
+                with_work.append(run_id)
+        except Exception as error:  # noqa: BLE001 - told by type alone, and tried again next time
+            broken.append(error)
+            _log.error("sweep-failed", run=run_id, error=type(error).__name__)
+    if broken and len(broken) == len(runs):
+        raise broken[-1]
+    return with_work
 
 
 def _look_after(store: Store, now: datetime, run_id: int, operator: str) -> bool:

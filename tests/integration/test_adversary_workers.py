@@ -1,12 +1,13 @@
 """Attacks on many workers: sent wrongly, twice, never, or at the wrong time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import prepare_launch, prepare_resume
@@ -16,20 +17,32 @@ from sender.clock import SystemClock
 from sender.consent.objection import Objection, record_objection
 from sender.contacts.addresses import lock_addresses
 from sender.delivery import dispatch
+from sender.delivery.lanes import Lanes
+from sender.delivery.left_alone import pause_if_left
+from sender.delivery.pace import Pace
 from sender.delivery.progress import Ending, Progress
 from sender.delivery.quota import Quota
-from sender.delivery.recovery import start_dispatcher
+from sender.delivery.recovery import live_dispatchers, start_dispatcher
 from sender.delivery.runs import get_run, pause
+from sender.delivery.turns import Turn
 from sender.inbound.opt_out import object_to_all
 from sender.inbound.opt_out_message import LinkedMessage, find_message
 from sender.providers.base import Capacity, Outgoing
 from sender.store.alert_book import RUN_PAUSED
 from sender.store.audit import AuditEvent
-from sender.store.campaigns import Dispatcher
+from sender.store.campaigns import CampaignVersion, Dispatcher, Run
 from sender.store.contacts import Contact
 from sender.store.engine import Store
 from sender.store.inbound import Alert
-from sender.vocabulary import Channel, ProviderName, Reason, RunState
+from sender.store.schedules import Schedule, ScheduleOccurrence
+from sender.vocabulary import (
+    Channel,
+    OccurrenceState,
+    ProviderName,
+    Reason,
+    RunState,
+    ScheduleState,
+)
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, open_office
 from tests.support.claimants import SimulatedClock
@@ -51,6 +64,8 @@ from tests.support.waiting import Rival
 
 MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
 NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
+NO_PROCESS = 2**22 + 1
+"""Linux and macOS give no process an id as large."""
 
 
 class SetClock(SystemClock):
@@ -117,6 +132,54 @@ class TestBeforeTheYes:
         assert len(desk.ses.messages) == 3
 
 
+@pytest.mark.parametrize(("waited", "asked"), [(0.4, 1), (0.6, 2)])
+def test_a_turn_at_the_rate_that_was_not_used_in_time_is_asked_for_again(
+    store: Store, ses: SesFake, monkeypatch: pytest.MonkeyPatch, waited: float, asked: int
+) -> None:
+    class Late(Lanes):
+        def take_turn(self, stopping: Callable[[], bool]) -> bool:
+            clock.later_by += waited
+            return super().take_turn(stopping)
+
+    class Asked(Pace):
+        def reserve(self, messages: int) -> Turn:
+            turns.append(messages)
+            return super().reserve(messages)
+
+    turns: list[int] = []
+    clock = LaterClock()
+    monkeypatch.setattr(dispatch, "Lanes", Late)
+    world = build_world(store, ses, people=3, clock=clock)
+    world.plan()
+    with world.provider() as provider:
+        dispatcher = world.dispatcher(provider)
+        dispatcher.pace = Asked(store, clock, "account:1", 1_000)
+        assert dispatcher.run() is Ending.FINISHED
+    assert turns == [3] * asked
+
+
+class LaterClock(SystemClock):
+    """Its monotonic time can be moved on."""
+
+    later_by = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later_by
+
+
+def test_the_same_host_and_process_elsewhere_is_somebody_else(store: Store, ses: SesFake) -> None:
+    """Two containers may share a host's name, and then each has a process of this id."""
+    world = build_world(store, ses, people=1)
+    now = world.clock.now()
+    with store.write() as session:
+        mine = start_dispatcher(session, world.run_id, now)
+        gone = update(Dispatcher).where(Dispatcher.id == mine).values(process_id=NO_PROCESS)
+        session.execute(gone)
+        assert live_dispatchers(session, world.run_id, now) == []
+        session.execute(gone.values(place="another container"))
+        assert len(live_dispatchers(session, world.run_id, now)) == 1
+
+
 class TestAMachineThatComesBackAfterDays:
     def test_it_sends_no_old_reminders(self, desk: Desk) -> None:
         run_id = desk.confirm()
@@ -149,6 +212,24 @@ class TestAMachineThatComesBackAfterDays:
         launch.confirm()
         launch.close()
         assert Carrier(desk.office.context).carry_on(run_id) is Ending.FINISHED
+
+    @pytest.mark.parametrize(
+        ("late_by", "left_for", "paused"),
+        [
+            (timedelta(hours=1), timedelta(minutes=61), True),
+            (timedelta(hours=1), timedelta(minutes=59), False),
+            (timedelta(minutes=1), timedelta(minutes=9), False),
+            (timedelta(days=7), timedelta(hours=25), True),
+        ],
+    )
+    def test_a_schedule_s_run_is_left_for_no_longer_than_it_may_be_late(
+        self, desk: Desk, late_by: timedelta, left_for: timedelta, *, paused: bool
+    ) -> None:
+        run_id = desk.confirm()
+        with desk.office.store.write() as session:
+            add_occurrence(session, get_run(session, run_id), late_by)
+        desk.clock.set(MORNING + left_for)
+        assert pause_if_left(desk.office.store, desk.clock, run_id) is paused
 
     def test_a_night_is_no_absence(self, desk: Desk) -> None:
         run_id = desk.confirm()
@@ -255,6 +336,33 @@ class TestANoAtTheMomentOfALook:
             person.start()
             lock_addresses(session, [one.address_id for one in world.points])
         person.finish()
+
+
+def add_occurrence(session: Session, run: Run, late_by: timedelta) -> None:
+    version = session.get_one(CampaignVersion, run.version_id)
+    schedule = Schedule(
+        controller_id=run.controller_id,
+        campaign_id=version.campaign_id,
+        version_id=version.id,
+        file_path="/spring.toml",
+        content_hash=bytes(32),
+        state=ScheduleState.ACTIVE,
+        late_by_seconds=int(late_by.total_seconds()),
+        considered_through=MORNING,
+        operator=OPERATOR,
+        created_at=MORNING,
+        changed_at=MORNING,
+    )
+    session.add(schedule)
+    session.flush()
+    occurrence = ScheduleOccurrence(
+        schedule_id=schedule.id,
+        due_at=MORNING,
+        state=OccurrenceState.LAUNCHED,
+        run_id=run.id,
+        decided_at=MORNING,
+    )
+    session.add(occurrence)
 
 
 def objection_of(world: World) -> Objection:

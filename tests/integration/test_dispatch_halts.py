@@ -139,6 +139,16 @@ class TestASilentProvider:
         counts = office.counts(launch.run_id)
         assert (counts.unknown, counts.handed_over) == (31, PEOPLE - 31)
 
+    def test_what_it_takes_between_begins_the_count_anew(
+        self, office: Office, ses: SesFake
+    ) -> None:
+        launch = confirmed(office)
+        asked, taken = [None], [None]
+        ses.script.extend([*asked, Fault.RESET, Fault.RESET, *taken, Fault.RESET])
+        assert carry(office, launch.run_id) is Ending.FINISHED
+        assert office.run(launch.run_id).unanswered == 1
+        assert office.counts(launch.run_id).unknown == 30
+
 
 class TestHours:
     WINDOW = '[window]\nfrom = "09:00"\nto = "20:00"\n'

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import Launch, prepare_launch
 from sender.delivery import dispatch, parts, planning
+from sender.delivery import sweep as sweeping
 from sender.delivery.audience import ContactAudience
 from sender.delivery.parts import claim, cover_pending, is_planned, let_go, outlook
 from sender.delivery.planning import (
@@ -22,7 +24,7 @@ from sender.delivery.planning import (
     plan_next,
 )
 from sender.delivery.progress import Ending
-from sender.delivery.recovery import SILENT_AFTER, start_dispatcher
+from sender.delivery.recovery import SILENT_AFTER, recover, start_dispatcher
 from sender.delivery.runs import cancel, get_run, pause
 from sender.delivery.sweep import sweep
 from sender.store.campaigns import Dispatcher, Run, RunPart
@@ -196,7 +198,7 @@ def test_the_sweep_frees_what_a_lost_dispatcher_held_and_doubts_what_it_had_mark
         lost = start_dispatcher(session, launch.run_id, long_ago)
         part = claim(session, launch.run_id, lost, clock.now())
         assert part is not None
-        session.execute(update(Dispatcher).values(host="elsewhere"))
+        session.execute(update(Dispatcher).values(place="elsewhere"))
         first = session.scalars(select(Delivery).order_by(Delivery.address_id)).first()
         assert first is not None
         first.state, first.dispatcher_id = DeliveryState.DISPATCHING, lost
@@ -224,6 +226,27 @@ def test_the_sweep_names_runs_that_have_work_and_urgent_ones_first(office: Offic
     unconfirmed.close()
 
 
+def test_a_run_that_breaks_the_sweep_holds_up_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = confirmed(office, name="broken")
+    whole = confirmed(office, name="whole")
+    for launch in (broken, whole):
+        launch.provider.close()
+
+    def breaking(session: Session, run_id: int, now: datetime) -> int:
+        if run_id in ill:
+            raise RuntimeError
+        return recover(session, run_id, now)
+
+    monkeypatch.setattr(sweeping, "recover", breaking)
+    ill = {broken.run_id}
+    assert sweep(office.store, office.context.clock, OPERATOR) == [whole.run_id]
+    ill.add(whole.run_id)
+    with pytest.raises(RuntimeError):
+        sweep(office.store, office.context.clock, OPERATOR)
+
+
 @pytest.mark.parametrize(
     ("act", "state", "end"),
     [(pause, RunState.PAUSING, RunState.PAUSED), (cancel, RunState.CANCELLING, RunState.CANCELLED)],
@@ -236,7 +259,7 @@ def test_the_sweep_settles_a_run_whose_dispatchers_are_gone(
     clock = office.context.clock
     with office.store.write() as session:
         start_dispatcher(session, launch.run_id, clock.now())
-        session.execute(update(Dispatcher).values(host="elsewhere"))
+        session.execute(update(Dispatcher).values(place="elsewhere"))
     with office.store.write() as session:
         act(session, launch.run_id, now=clock.now(), operator=OPERATOR)
     assert office.run(launch.run_id).state is state
