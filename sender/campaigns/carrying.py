@@ -93,9 +93,9 @@ class Carrier:
             stopping: whether this process is to stop.
             patience: how long to wait for people who may not be written to yet.
 
-        A run that was left alone for too long is paused (see `left_alone`). Where its account cannot
-        be used the run waits a minute, and an alert says so; where what its file names is not there
-        any more, it stops.
+        A run that was left alone for too long is paused (see `left_alone`). Where its account
+        cannot be used the run waits a minute, and an alert says so; where what its file names is
+        not there any more, it stops.
 
         Raises:
             RefusedError: the run may not be sent (now).

@@ -56,8 +56,8 @@ def _secrets(what: str, account_id: int, settings: AccountSettings) -> Finding:
     if not webhook.sid:
         return Finding(
             what,
-            Health.ATTENTION,
-            "The account's own number is not known.",
+            Health.BROKEN,
+            "The account's own SID is not known: an API key alone names no account.",
             "Set the option account_sid (docs/providers.md).",
         )
     return Finding(what, Health.WELL, "The secrets that sign its webhooks are set.")

@@ -12,7 +12,7 @@ from sender.store.inbound import Alert, AlertTelling
 from sender.store.portable import insert_for
 
 RUN_PAUSED: Final = "run.paused"
-"""The brake paused a run."""
+"""A run paused itself: by the brake, or because nobody carried it on."""
 RUN_STOPPED: Final = "run.stopped"
 """A run failed, or something must be mended before it can go on."""
 ACCOUNT_UNUSABLE: Final = "account.unusable"

@@ -8,7 +8,9 @@ from sender.errors import DatabaseError
 from sender.store.audit import AuditEvent
 from sender.store.engine import Store
 
-TOLERANCE = timedelta(minutes=5)
+SERVER_TOLERANCE = timedelta(seconds=10)
+"""Machines must agree: who was silent for half a minute by the clock is taken for gone."""
+RECORD_TOLERANCE = timedelta(minutes=5)
 
 
 def require_agreeing_clock(store: Store, now: datetime) -> None:
@@ -18,18 +20,18 @@ def require_agreeing_clock(store: Store, now: datetime) -> None:
     recorded can be seen.
 
     Raises:
-        DatabaseError: they are more than five minutes apart.
+        DatabaseError: they are more than 10 seconds apart, or five minutes behind the latest row.
     """
     with store.read() as session:
         latest = session.scalar(select(func.max(AuditEvent.recorded_at)))
         server = session.scalar(select(func.now())) if store.dialect == "postgresql" else None
-    if isinstance(server, datetime) and abs(server.astimezone(UTC) - now) > TOLERANCE:
+    if isinstance(server, datetime) and abs(server.astimezone(UTC) - now) > SERVER_TOLERANCE:
         raise DatabaseError(
             f"This machine's clock ({now:%Y-%m-%d %H:%M:%S}Z) and the database's "
             f"({server.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z) disagree.",
             remedy="Set both by NTP; consent, expiry and opt-outs depend on the time.",
         )
-    if latest is not None and latest - now > TOLERANCE:
+    if latest is not None and latest - now > RECORD_TOLERANCE:
         raise DatabaseError(
             f"This machine's clock ({now:%Y-%m-%d %H:%M:%S}Z) is behind what the database already "
             f"recorded ({latest:%Y-%m-%d %H:%M:%S}Z).",

@@ -141,4 +141,5 @@ def test_an_account_that_is_known_by_an_api_key_only_names_its_number(
 ) -> None:
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "SK" + "0" * 32)
     [found] = examined(context, account_of(context, ProviderName.TWILIO))
+    assert found.health is Health.BROKEN
     assert "account_sid" in found.remedy

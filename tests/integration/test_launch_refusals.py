@@ -323,3 +323,19 @@ def test_a_clock_that_is_far_off(ends: Ends, database_url: str, tmp_path: Path) 
     settings = settings_for(tmp_path, database_url=database_url)
     with pytest.raises(DatabaseError, match="NTP"), open_context(settings, Behind()):
         pass
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("off_by", [timedelta(seconds=15), timedelta(seconds=-15)])
+def test_a_clock_that_is_not_the_servers(
+    database_url: str, tmp_path: Path, off_by: timedelta
+) -> None:
+    """Half of what makes others take a silent sender for gone."""
+
+    class Off(SystemClock):
+        def now(self) -> Any:
+            return super().now() + off_by
+
+    settings = settings_for(tmp_path, database_url=database_url)
+    with pytest.raises(DatabaseError, match="disagree"), open_context(settings, Off()):
+        pass

@@ -31,7 +31,7 @@ LIBRARIES = (
     *("sqlalchemy.orm", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite"),
     *("psycopg", "psycopg_pool", "procrastinate", "pydantic_settings", "typer", "rich.table"),
     *("rich.progress", "boto3", "botocore.config", "botocore.httpsession", "botocore.client"),
-    *("twilio.rest", "jinja2.sandbox", "css_inline", "inscriptis", "lxml.html", "structlog"),
+    *("twilio.rest", "jinja2.sandbox", "css_inline", "lxml.html", "structlog"),
     *("phonenumbers", "email_validator", "cronsim", "prometheus_client", "fastapi", "uvicorn"),
     *("uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvicorn.loops.asyncio"),
     *("multipart", "cryptography.x509", "cryptography.x509.verification", "email.message"),
