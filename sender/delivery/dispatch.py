@@ -332,8 +332,11 @@ class Dispatcher:
     def _more_to_come(self) -> bool:
         """Whether there is more to do here: at once, or when somebody may be written to."""
         with self.store.read() as session:
-            ahead = outlook(session, get_run(session, self.run_id))
+            run = get_run(session, self.run_id)
+            ahead = outlook(session, run)
         now = self.clock.now()
+        if run.deferred_until is not None and run.deferred_until > now:
+            return True  # to be waited through, with what this one holds
         if ahead.ready_at is not None:
             return ahead.ready_at <= now or self._idle_until(ahead.ready_at, now)
         self._waits = ahead.open_parts > 0 or not ahead.is_planned

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from sender.delivery import dispatch
 from tests.support.campaign_folder import CREDENTIALS
 from tests.support.chaos_world import PEOPLE, ChaosWorld, chaos_world
 from tests.support.nursery import Nurse, nursery
 from tests.support.tally import Tally, tally_of, total
 
 SEED = int(os.environ.get("CHAOS_SEED", str(random.randrange(10**6))))
+
+
+@pytest.fixture(autouse=True)
+def usual_work_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back what `Office.one_call_at_a_time` sets in this process."""
+    monkeypatch.setattr(dispatch, "UNDER_WAY", dispatch.UNDER_WAY)
 
 
 @pytest.fixture(scope="session")

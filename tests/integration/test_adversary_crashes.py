@@ -14,6 +14,7 @@ from sender.campaigns.launch import Launch, prepare_launch, prepare_resume
 from sender.clock import SystemClock
 from sender.consent import objection as objection_module
 from sender.consent.objection import Objection, record_objection
+from sender.delivery import dispatch
 from sender.delivery.audience import ContactAudience
 from sender.delivery.outcomes import Outcome, record_outcomes
 from sender.delivery.planning import plan
@@ -219,7 +220,11 @@ def test_an_amendment_is_looked_at_without_a_lock(office: Office) -> None:
     assert "Sunday" in preview_amendment(office.context, run_id, office.email())
 
 
-def test_a_quota_of_our_own_is_kept_over_launches(office: Office, fake: SesFake) -> None:
+@pytest.mark.parametrize("under_way", [1, 3])
+def test_a_quota_of_our_own_is_kept_over_launches(
+    office: Office, fake: SesFake, monkeypatch: pytest.MonkeyPatch, under_way: int
+) -> None:
+    monkeypatch.setattr(dispatch, "UNDER_WAY", under_way)
     with office.store.write() as session:
         account = session.scalars(
             select(ProviderAccount).where(ProviderAccount.provider == ProviderName.SES)

@@ -328,7 +328,7 @@ def test_a_clock_that_is_far_off(ends: Ends, database_url: str, tmp_path: Path) 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("off_by", [timedelta(seconds=15), timedelta(seconds=-15)])
 def test_a_clock_that_is_not_the_servers(
-    database_url: str, tmp_path: Path, off_by: timedelta
+    ends: Ends, database_url: str, tmp_path: Path, off_by: timedelta
 ) -> None:
     """Half of what makes others take a silent sender for gone."""
 
@@ -336,6 +336,7 @@ def test_a_clock_that_is_not_the_servers(
         def now(self) -> Any:
             return super().now() + off_by
 
+    ends.launch()
     settings = settings_for(tmp_path, database_url=database_url)
     with pytest.raises(DatabaseError, match="disagree"), open_context(settings, Off()):
         pass
