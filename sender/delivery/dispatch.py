@@ -435,7 +435,7 @@ class Dispatcher:
             if was_ended(session, self._dispatcher_id):  # given up for lost: the run is another's
                 if not run.state.is_open:  # what this one knows it never sent, nobody will send now
                     skip_pending(session, run.id, Reason.CANCELLED)
-                return _ending(run.state, interrupted=True)
+                return _ending(run.state, interrupted=False)
             end_dispatcher(session, self._dispatcher_id, now, self.progress.accepted)
             if not live_dispatchers(session, run.id, now):
                 recover(session, run.id, now)  # of those who were lost meanwhile

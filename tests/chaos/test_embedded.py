@@ -75,5 +75,5 @@ def _carry_on(floor: Floor, file: Path, run_id: int | None) -> Child:
     """Carry the run on as a person does, or as cron does."""
     confirmed = run_id is not None and floor.world.office.run(run_id).state is not RunState.PLANNING
     if confirmed and floor.chance.random() < 0.5:
-        return floor.world.start("schedule", "tick", **floor.variables)
+        return floor.world.start("schedule", "tick", CHAOS_HOST="machine-0", **floor.variables)
     return floor.launch(file)

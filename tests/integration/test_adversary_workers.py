@@ -167,6 +167,23 @@ class LaterClock(SystemClock):
         return super().monotonic() + self.later_by
 
 
+def test_a_launcher_that_was_given_up_for_lost_says_how_the_run_stands(
+    store: Store, ses: SesFake
+) -> None:
+    world = build_world(store, ses, people=2)
+    world.plan()
+
+    def meanwhile(_batch: list[Outgoing]) -> None:
+        now = world.clock.now()
+        with store.write() as session:
+            session.execute(update(Dispatcher).values(heartbeat_at=now - timedelta(hours=3)))
+            assert pause(session, world.run_id, now=now, operator=OPERATOR) is RunState.PAUSED
+
+    with world.provider() as provider:
+        provider.before = meanwhile
+        assert world.dispatcher(provider).run() is Ending.PAUSED
+
+
 def test_the_same_host_and_process_elsewhere_is_somebody_else(store: Store, ses: SesFake) -> None:
     """Two containers may share a host's name, and then each has a process of this id."""
     world = build_world(store, ses, people=1)
