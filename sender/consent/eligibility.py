@@ -8,6 +8,7 @@ correlated scopes are four times slower, single probes thirty times.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from sender.consent.policy import CAUSE_REASONS, FLAW_REASONS, STATUS_REASONS, S
 from sender.store.base import UtcDateTime, Word
 from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.id_lists import is_given
 from sender.store.suppressions import Block
 from sender.vocabulary import (
     EVERY,
@@ -282,10 +284,9 @@ def any_of(address_ids: Sequence[int]) -> AddressRange:
     return within
 
 
-def given_as(parameter: str) -> AddressRange:
-    """Return the range of the ids that are given, under this name, when the statement runs."""
+def given_as(dialect: str, parameter: str) -> AddressRange:
+    """Return the range of the ids that are given, under this name, when the statement runs.
 
-    def within(column: IdColumn) -> BinaryExpression[bool]:
-        return column.in_(bindparam(parameter, expanding=True))
-
-    return within
+    Their value is made by `sender.store.id_lists.id_list`.
+    """
+    return partial(is_given, dialect, parameter)

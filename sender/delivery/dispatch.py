@@ -64,8 +64,9 @@ CALLS_WITHIN = timedelta(milliseconds=400)
 """The calls of one last look should have begun by then: it is good for a second."""
 _ALLOWANCE = 500
 """Messages that are taken from the daily quota at a time; what is left is given back."""
-UNDER_WAY = 3
-"""Batches at the same time: one is calling while one is prepared and one is recorded."""
+UNDER_WAY = 2
+"""Batches at the same time: one is calling while the next is prepared. With more, threads only take
+the interpreter from each other, and no more is sent."""
 
 PATIENCE = timedelta(hours=1)
 """How long a launcher waits for people who may not be written to yet before it leaves."""
@@ -285,7 +286,7 @@ class Dispatcher:
         return True
 
     def _fill(self, pool: ThreadPoolExecutor, under_way: dict[Future[BatchEnd], Share]) -> None:
-        most = 1 if self._probing else UNDER_WAY
+        most = 1 if self._probing or self._waits_little() else UNDER_WAY
         while len(under_way) < most:
             size = self._batch_size()
             chunk = self._next_chunk(size) if size else None
@@ -293,6 +294,10 @@ class Dispatcher:
                 return
             batch = self._batch(chunk.closes_at)
             under_way[pool.submit(batch.send, chunk.people)] = chunk.share
+
+    def _waits_little(self) -> bool:
+        """Whether a batch computes rather than waits: in bulk to a file, a second costs a fifth."""
+        return self.store.dialect == "sqlite" and self.provider.messages_per_call > 1
 
     def _next_chunk(self, size: int) -> Chunk | None:
         try:

@@ -9,7 +9,7 @@ and its write to the network cannot be stopped by any program.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, insert, literal, select, update
@@ -25,6 +25,7 @@ from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import ContactPoint, TestAddress
 from sender.store.deliveries import Delivery, DeliveryReliance
+from sender.store.id_lists import id_list, is_given
 from sender.store.journal_entries import note_marked
 from sender.store.suppressions import Block
 from sender.vocabulary import (
@@ -140,13 +141,22 @@ def _person(item: Prepared) -> Person:
 
 
 def _still_pending(session: Session, delivery_ids: Sequence[int]) -> set[int]:
-    query = (
+    dialect = session.get_bind().dialect.name
+    given = {_DELIVERIES: id_list(dialect, delivery_ids)}
+    return set(session.connection().scalars(_pending(dialect), given))
+
+
+@cache
+def _pending(dialect: str) -> Select[int]:
+    return (
         select(Delivery.id)
-        .where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.PENDING)
+        .where(
+            is_given(dialect, _DELIVERIES, Delivery.__table__.c.id),
+            Delivery.state == DeliveryState.PENDING,
+        )
         .order_by(Delivery.id)
         .with_for_update(skip_locked=True)
     )
-    return set(session.scalars(query))
 
 
 def _verdicts(
@@ -155,11 +165,12 @@ def _verdicts(
     if run.is_test:
         return _test_verdicts(session, run, waiting)
     scopes = scopes_of_run(session, run, at)
-    statement = _statement(tuple(_timeless(scope) for scope in scopes))
+    dialect = session.get_bind().dialect.name
+    statement = _statement(dialect, tuple(_timeless(scope) for scope in scopes))
     parameters: dict[str, Any] = {
         **moments(scopes),
-        _DELIVERIES: [item.delivery_id for item in waiting],
-        _ADDRESSES: [item.address_id for item in waiting],
+        _DELIVERIES: id_list(dialect, [item.delivery_id for item in waiting]),
+        _ADDRESSES: id_list(dialect, [item.address_id for item in waiting]),
     }
     rows = session.execute(statement, parameters).mappings()
     verdicts = {row["key"]: _verdict(dict(row), scopes) for row in rows}
@@ -175,7 +186,7 @@ def _timeless(scope: Scope) -> Scope:
 
 
 @lru_cache(64)
-def _statement(scopes: tuple[Scope, ...]) -> Select[Any]:
+def _statement(dialect: str, scopes: tuple[Scope, ...]) -> Select[Any]:
     """Return the statement of a last look, made once: making it costs as much as running it."""
     query = (
         select(
@@ -192,9 +203,9 @@ def _statement(scopes: tuple[Scope, ...]) -> Select[Any]:
             & (ContactPoint.address_id == Delivery.address_id),
         )
         .outerjoin(StagedRecipient, StagedRecipient.id == Delivery.staged_recipient_id)
-        .where(Delivery.id.in_(bindparam(_DELIVERIES, expanding=True)))
+        .where(is_given(dialect, _DELIVERIES, Delivery.__table__.c.id))
     )
-    return decisions(People(query.subquery("people"), given_as(_ADDRESSES)), scopes)
+    return decisions(People(query.subquery("people"), given_as(dialect, _ADDRESSES)), scopes)
 
 
 def _verdict(row: Mapping[str, Any], scopes: Sequence[Scope]) -> Verdict:

@@ -77,5 +77,7 @@ def is_counterfeit_paragraph(paragraph: str, opt_out: str) -> bool:
 
 
 def _gives_address(lower: str) -> bool:
-    has_sign = any(sign in lower for sign in _SIGNS_OF_AN_ADDRESS)
-    return has_sign and _ADDRESS.search(lower) is not None
+    for sign in _SIGNS_OF_AN_ADDRESS:  # faster than any() of as many
+        if sign in lower:
+            return _ADDRESS.search(lower) is not None
+    return False

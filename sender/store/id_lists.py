@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, column, func
+from sqlalchemy import BigInteger, ColumnElement, Integer, any_, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
@@ -25,6 +25,13 @@ def given_ids(dialect: str, name: str) -> ColumnElement[int]:
         return rows.alias(name).c.value
     wanted = bindparam(name, type_=ARRAY(BigInteger))
     return func.unnest(wanted).table_valued(column("id", BigInteger)).render_derived(name).c.id
+
+
+def is_given(dialect: str, name: str, of: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a column is among the ids that are given under this name when the statement runs."""
+    if dialect == "sqlite":
+        return of.in_(select(given_ids(dialect, name)))
+    return of == any_(bindparam(name, type_=ARRAY(BigInteger)))
 
 
 def id_list(dialect: str, ids: Iterable[int]) -> Any:

@@ -10,9 +10,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from sender.store.addresses import Address
@@ -20,6 +21,7 @@ from sender.store.campaigns import Campaign, Run
 from sender.store.consents import ConsentEvent, Purpose
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
+from sender.store.id_lists import id_list, is_given
 from sender.store.portable import chunks
 from sender.store.suppressions import SuppressionEvent
 from sender.vocabulary import BlockCause, Channel, ConsentKind, SuppressionAct
@@ -195,12 +197,16 @@ _REFUSALS: Any = (
     .where(ConsentEvent.id.in_(_GIVEN))
     .order_by(ConsentEvent.id)
 )  # fmt: skip
-_PEOPLE: Any = (
-    select(Delivery.id, Address.key_hash)
-    .join(Address, Address.id == Delivery.address_id)
-    .where(Delivery.id.in_(_GIVEN))
-    .order_by(Delivery.id)
-)
+
+
+@cache
+def _people(dialect: str) -> Select[int, bytes]:
+    return (
+        select(Delivery.id, Address.key_hash)
+        .join(Address, Address.id == Delivery.address_id)
+        .where(is_given(dialect, _IDS, Delivery.__table__.c.id))
+        .order_by(Delivery.id)
+    )
 
 
 def _suppressed(row: Any) -> dict[str, Any]:
@@ -249,6 +255,8 @@ def _sent(
     run = session.execute(query).one()
     if run.link_salt is None:
         return  # opened before there were salts: nothing would tell it from another run
+    dialect = session.get_bind().dialect.name
+    people = session.connection().execute(_people(dialect), {_IDS: id_list(dialect, delivery_ids)})
     yield {
         "is": "sent",
         "run": run.link_salt.hex(),
@@ -257,7 +265,7 @@ def _sent(
         "channel": run.channel,
         "test": run.is_test,
         "at": at.isoformat(),
-        "to": [[row.id, _text(row.key_hash)] for row in _rows(session, _PEOPLE, delivery_ids)],
+        "to": [[delivery_id, _text(key_hash)] for delivery_id, key_hash in people],
     }
 
 

@@ -22,6 +22,8 @@ MINIMUM_SECRET_BYTES = 32
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS = {character: value for value, character in enumerate(_ALPHABET)}
+_PAIR_OF = [first + second for first in _ALPHABET for second in _ALPHABET]
+_PAIRS = len(_PAIR_OF)
 _DOMAIN = b"sender opt-out token, version 1\0"
 _TICKET_DOMAIN = b"sender ticket, version 1\0"
 _OWN_BYTES = 5
@@ -147,11 +149,11 @@ def _ticket(secret: bytes, use: str, message: bytes) -> bytes:
 
 def _encode(data: bytes) -> str:
     number = int.from_bytes(data)
-    characters = []
-    for _ in range(TOKEN_LENGTH):
-        number, digit = divmod(number, 62)
-        characters.append(_ALPHABET[digit])
-    return "".join(reversed(characters))
+    pairs = []
+    for _ in range(TOKEN_LENGTH // 2):
+        number, pair = divmod(number, _PAIRS)
+        pairs.append(_PAIR_OF[pair])
+    return "".join(reversed(pairs))
 
 
 def _decode(token: str) -> bytes:
