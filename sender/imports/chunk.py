@@ -137,7 +137,7 @@ class _Chunk:
         for placed, opt_out in self._nos():
             if not opt_out.is_objection:
                 continue
-            if not any(one.points or one is placed.person for one in placed.subjects):
+            if not placed.subjects:
                 continue  # nobody is named; the row says so already
             fresh = [one for one in placed.subjects if self._objection_of(one) is None]
             for person in placed.subjects:
@@ -332,12 +332,15 @@ _NOTHING_TO_CONSENT = Problem(
 
 
 def _subjects(address_ids: dict[Channel, int], matched: list[Person]) -> list[Person]:
-    """Return whom the opt-outs of a refused row count for: its addresses and their owners."""
+    """Return whom the opt-outs of a refused row count for: its addresses and their owners.
+
+    An address that conflicts is somebody of its own; a row without one names only its owners.
+    """
     addresses = {row_id: channel for channel, row_id in address_ids.items()}
     if len(matched) == 1 and matched[0].is_erased:
         matched[0].points.update(addresses)  # still the same person: an objection has to reach them
         return matched
-    return [*matched, Person(points=addresses)]
+    return [*matched, Person(points=addresses)] if addresses else matched
 
 
 def _addresses(people: Sequence[Person], channel: Channel | None) -> list[int]:

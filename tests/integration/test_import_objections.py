@@ -299,3 +299,14 @@ def _line(row: dict[str, object], example: int) -> str:
         str(row["consent"]) or ",,,,,",
     ]
     return ",".join(cells)
+
+
+@pytest.mark.parametrize("mobile", ["", "07400123456"])
+def test_refused_row_again_counts_no_new_opt_out(world: World, mobile: str) -> None:
+    world.bring_in(f"external_ref,mobile\nA1,{mobile}\n")
+    content = "external_ref,attr.n:number,opt_out\nA1,many,all\n"
+    first = world.bring_in(content)
+    again = world.bring_in(content)
+    assert (first.counts.opt_outs_recorded, first.counts.opt_outs_unchanged) == (1, 0)
+    assert (again.counts.opt_outs_recorded, again.counts.opt_outs_unchanged) == (0, 1)
+    assert world.all(select(Contact.objected_at)) == [(NOW,)]
