@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from sender.cli.batch import app as batch_app
 from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened, read_address
 from sender.cli.imported import as_progress, show_report
 from sender.cli.output import Listing, Output
-from sender.contacts.find import find_by_address, find_people, list_batches
+from sender.contacts.find import find_by_address, find_people
 from sender.controllers.lookup import find_controller
 from sender.imports.contacts import import_contacts
 
 app = group("Bring people in, and find them.")
-batch_app = group("The files that people came in.")
 app.add_typer(batch_app, name="batch")
 
 
@@ -79,29 +79,4 @@ def find(
     columns = ["Reference", "Name", "Postcode", "Addresses", "Source", "Objected"]
     Output(as_json=json_output).show(
         {"contacts": found}, Listing(columns, rows, empty="Nobody found.")
-    )
-
-
-@batch_app.command("list", epilog=examples("sender contacts batch list -c riverside"))
-def list_batch(controller: ControllerOption, json_output: JsonFlag = False) -> None:
-    """List a controller's imports, latest first."""
-    with opened() as context, context.store.read() as session:
-        owner = find_controller(session, controller)
-        found = [
-            {
-                "batch": row.id,
-                "file": row.file_name,
-                "operator": row.operator,
-                "started_at": row.started_at,
-                "finished_at": row.finished_at,
-                "counts": row.counts,
-            }
-            for row in list_batches(session, owner.id)
-        ]
-    rows = [
-        (one["batch"], one["file"], one["operator"], one["started_at"], one["finished_at"])
-        for one in found
-    ]
-    Output(as_json=json_output).show(
-        {"batches": found}, Listing(["Batch", "File", "Operator", "Started", "Finished"], rows)
     )

@@ -37,4 +37,9 @@ def show_report(output: Output, report: ImportReport, *, dry_run: bool) -> None:
     parts: list[str | Facts] = [head, Facts([("Batch", report.batch_id), *shown])]
     if report.rejects_path is not None:
         parts.append(f"What is wrong, row by row: {report.rejects_path}")
+    if report.batch_id is not None and counts.get("consents_recorded"):
+        parts.append(
+            "Its consents count once they are approved: "
+            f"sender contacts batch approve {report.batch_id}"
+        )
     output.show(document, *parts)

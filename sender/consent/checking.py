@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.orm import Session
 
-from sender.consent.fold import EventView, fold
+from sender.consent.fold import fold
+from sender.consent.ledger import COUNTS, UNSETTLED, event_view
 from sender.store.chain import LEDGERS
 from sender.store.chain_check import verify
 from sender.store.consents import ConsentEvent, ConsentState, Notice
+from sender.store.contacts import ImportBatch
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, SuppressionAct
 
@@ -66,6 +68,7 @@ def check_history(session: Session, progress: Callable[[str], None]) -> Checked:
             row = f"chain {found.chain_id}, row {found.seq}"
             at = f" (id {found.row_id})" if found.row_id else ""
             faults.append(Fault(name, row + at, found.problem))
+    faults.extend(_unsettled_batches(session))
     for table, recorded, kept in (
         (ConsentState, _folded_consents(session), _kept_consents(session)),
         (Block, _folded_blocks(session), _kept_blocks(session)),
@@ -74,6 +77,13 @@ def check_history(session: Session, progress: Callable[[str], None]) -> Checked:
         rows[table.__tablename__] = session.scalar(select(func.count()).select_from(table)) or 0
         faults.extend(_first_difference(table.__tablename__, recorded, kept))
     return Checked(rows, tuple(faults))
+
+
+def _unsettled_batches(session: Session) -> Iterator[Fault]:
+    batches = session.scalars(select(ImportBatch.id).where(UNSETTLED).order_by(ImportBatch.id))
+    for batch_id in batches:
+        problem = "its approval or revocation was not carried through; say it again"
+        yield Fault(ImportBatch.__tablename__, str(batch_id), problem)
 
 
 def _first_difference(
@@ -106,13 +116,15 @@ def _folded_consents(session: Session) -> Iterator[Pair]:
     query = (
         select(
             *key, event.id, event.kind, event.occurred_at, event.batch_id, event.flaw,
-            event.ends_at, Notice.shown_from,
+            event.ends_at, Notice.shown_from, ImportBatch.revoked_at,
         )
         .outerjoin(Notice, Notice.id == event.notice_id)
+        .outerjoin(ImportBatch, ImportBatch.id == event.batch_id)
+        .where(COUNTS)
         .order_by(*key, event.id)
     )  # fmt: skip
     for subject, events in groupby(_streamed(session, query), _subject):
-        view = fold(_event(row) for row in events)
+        view = fold(event_view(tuple(row)[3:]) for row in events)
         assert view is not None
         yield (
             subject,
@@ -129,11 +141,6 @@ def _folded_consents(session: Session) -> Iterator[Pair]:
 
 def _subject(row: Row[Any]) -> Key:
     return tuple(row[:3])
-
-
-def _event(row: Row[Any]) -> EventView:
-    event_id, kind, occurred_at, batch_id, flaw, ends_at, shown_from = tuple(row)[3:]
-    return EventView(event_id, kind, occurred_at, batch_id is not None, flaw, ends_at, shown_from)
 
 
 def _kept_consents(session: Session) -> Iterator[Pair]:

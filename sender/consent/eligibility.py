@@ -31,7 +31,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from sender.consent.policy import CAUSE_REASONS, FLAW_REASONS, STATUS_REASONS, Scope
 from sender.store.base import UtcDateTime, Word
-from sender.store.consents import ConsentState
+from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.id_lists import is_given
 from sender.store.suppressions import Block
@@ -167,6 +167,7 @@ class _ScopeParts:
             # A newer program's words, met after a step back: whatever is not known refuses.
             (self.blocked.c.cause.is_not(None), _reason(Reason.SUPPRESSED)),
             (state.event_id.is_(None), self._no_consent()),
+            *self._revoked(),
             *[(state.status == status, _reason(why)) for status, why in STATUS_REASONS.items()],
             *[(state.flaw == flaw, _reason(why)) for flaw, why in FLAW_REASONS.items()],
             (state.status.not_in(AFFIRMED), _reason(Reason.NO_CONSENT)),
@@ -198,6 +199,17 @@ class _ScopeParts:
         if not self.scope.has_sender_identity:
             rules.append((true(), _reason(Reason.NO_SENDER_IDENTITY)))
         return rules
+
+    def _revoked(self) -> list[tuple[ColumnElement[bool], ColumnElement[Any]]]:
+        """Return the rule on imports that were just revoked; hardly ever is there one."""
+        if not self.scope.revoked_batches:
+            return []
+        event = aliased(ConsentEvent)
+        batch_id = select(event.batch_id).where(event.id == self.state.event_id)
+        is_revoked = (
+            batch_id.correlate(self.state).scalar_subquery().in_(sorted(self.scope.revoked_batches))
+        )
+        return [(is_revoked, _reason(Reason.INVALIDATED))]
 
     def _no_consent(self) -> ColumnElement[Any]:
         return case(

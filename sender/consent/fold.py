@@ -3,6 +3,7 @@
 - A no beats a yes of the same time or earlier.
 - An imported yes never beats a no that was recorded before it, whatever date the file claims.
 - Among the yeses that stand, the latest without a flaw counts; a flawed one only tells why not.
+- A yes of an import that was revoked never stands. One that waits for approval is not looked at.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,10 @@ _SEVERITY = {
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """What the fold looks at in one consent event; `event_id` rises in the order of recording."""
+    """What the fold looks at in one consent event; `event_id` rises in the order of recording.
+
+    `revoked` says that its import was found to be bad.
+    """
 
     event_id: int
     kind: ConsentKind
@@ -31,6 +35,12 @@ class EventView:
     flaw: ConsentFlaw = ConsentFlaw.NONE
     ends_at: datetime | None = None
     notice_shown_from: datetime | None = None
+    revoked: bool = False
+
+    @property
+    def is_yes(self) -> bool:
+        """Whether it may stand."""
+        return self.kind.is_affirmative and not self.revoked
 
 
 def fold(events: Iterable[EventView]) -> ConsentView | None:
@@ -40,9 +50,7 @@ def fold(events: Iterable[EventView]) -> ConsentView | None:
         return None
     negatives = [event for event in known if event.kind.is_negative]
     standing = [
-        event
-        for event in known
-        if event.kind.is_affirmative and not any(beats(no, event) for no in negatives)
+        event for event in known if event.is_yes and not any(beats(no, event) for no in negatives)
     ]
     if standing:
         return _affirmed(standing)
@@ -75,9 +83,9 @@ def _affirmed(standing: Sequence[EventView]) -> ConsentView:
 
 
 def _denied(deciding: EventView, known: Sequence[EventView]) -> ConsentView:
-    affirmed = [event.occurred_at for event in known if event.kind.is_affirmative]
+    affirmed = [event.occurred_at for event in known if event.is_yes]
     return ConsentView(
-        status=deciding.kind,
+        status=ConsentKind.INVALIDATED if deciding.revoked else deciding.kind,
         event_id=deciding.event_id,
         last_affirmative_at=max(affirmed, default=None),
         flaw=ConsentFlaw.NONE,

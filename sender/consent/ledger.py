@@ -3,26 +3,45 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from sender.consent.fold import EventView, fold
 from sender.consent.policy import ConsentView
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
+from sender.store.base import UtcDateTime
 from sender.store.chain import CONSENT_LEDGER, NewRow, append
 from sender.store.consents import ConsentEvent, ConsentState, Notice
+from sender.store.contacts import ImportBatch
 from sender.store.journal_entries import note_refusals
 from sender.store.portable import chunks, upsert
 from sender.vocabulary import ConsentFlaw, ConsentKind
+
+_NEVER = literal(datetime(1, 1, 2, tzinfo=UTC), UtcDateTime())
 
 STATE_KEY = ("controller_id", "purpose_id", "address_id")
 
 Key = tuple[int, int, int]
 """Controller, purpose, address."""
+
+COUNTS = or_(
+    ConsentEvent.batch_id.is_(None),
+    ConsentEvent.kind.not_in([kind for kind in ConsentKind if kind.is_affirmative]),
+    ImportBatch.approved_at.is_not(None),
+    ImportBatch.revoked_at.is_not(None),
+)
+"""Whether the fold looks at an event, joined with its import batch: a no always, a yes from a file
+once another operator has approved the batch."""
+
+UNSETTLED = or_(
+    ImportBatch.approved_at > func.coalesce(ImportBatch.settled_at, _NEVER),
+    ImportBatch.revoked_at > func.coalesce(ImportBatch.settled_at, _NEVER),
+)
+"""Whether the states don't say yet what a batch's approval or revocation means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +169,32 @@ def _events_of(
             ConsentEvent.flaw,
             ConsentEvent.ends_at,
             Notice.shown_from,
+            ImportBatch.revoked_at,
         )
         .outerjoin(Notice, Notice.id == ConsentEvent.notice_id)
+        .outerjoin(ImportBatch, ImportBatch.id == ConsentEvent.batch_id)
         .where(
             ConsentEvent.controller_id == controller_id,
             ConsentEvent.purpose_id == purpose_id,
             ConsentEvent.address_id.in_(address_ids),
+            COUNTS,
         )
     )
     events: dict[int, list[EventView]] = defaultdict(list)
-    for address_id, row_id, kind, at, batch_id, flaw, ends_at, shown in session.execute(query):
-        view = EventView(row_id, kind, at, batch_id is not None, flaw, ends_at, shown)
-        events[address_id].append(view)
+    for address_id, *columns in session.execute(query):
+        events[address_id].append(event_view(columns))
     return events
+
+
+def event_view(columns: Sequence[Any]) -> EventView:
+    """Return what the fold looks at, of the columns of an event, its notice and its batch.
+
+    They are id, kind, time, batch, flaw and end of the event; since when the notice was shown; when
+    the batch was revoked.
+    """
+    event_id, kind, occurred_at, batch_id, flaw, ends_at, shown_from, revoked_at = columns
+    imported, revoked = batch_id is not None, kind.is_affirmative and revoked_at is not None
+    return EventView(event_id, kind, occurred_at, imported, flaw, ends_at, shown_from, revoked)
 
 
 def _state(key: Key, view: ConsentView) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.eligibility import AFFIRMED
 from sender.consent.policy import BlockView, ConsentView, Person
-from sender.store.consents import ConsentState
+from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.suppressions import Block
 from sender.vocabulary import Channel
@@ -64,6 +64,7 @@ def _consent(
         ends_at=state.ends_at,
         flaw=state.flaw,
         notice_shown_from=state.notice_shown_from,
+        batch_id=session.get_one(ConsentEvent, state.event_id).batch_id,
     )
 
 

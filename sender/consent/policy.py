@@ -31,6 +31,7 @@ class ConsentView:
     ends_at: datetime | None = None
     flaw: ConsentFlaw = ConsentFlaw.NONE
     notice_shown_from: datetime | None = None
+    batch_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is asked: may this controller write on this channel for this purpose now?"""
+    """What is asked: may this controller write on this channel for this purpose now?
+
+    `revoked_batches` are imports that were just found to be bad, whose people's consent states
+    still have to be written anew.
+    """
 
     controller_id: int
     channel: Channel
@@ -77,6 +82,7 @@ class Scope:
     freshness: FreshnessPolicy
     frozen_at: datetime | None = None
     has_sender_identity: bool = True
+    revoked_batches: frozenset[int] = frozenset()
 
     @property
     def fresh_after(self) -> datetime:
@@ -225,6 +231,8 @@ def _steps(person: Person, scope: Scope) -> Iterator[Step]:
     yield _consent_on_record(person)
     assert person.consent is not None
     status = person.consent.status
+    if person.consent.batch_id in scope.revoked_batches:
+        status = ConsentKind.INVALIDATED
     yield _step("consent state", status.value, STATUS_REASONS.get(status), "¶25")
     flaw = person.consent.flaw
     seen = "nothing missing" if flaw is ConsentFlaw.NONE else flaw.value.replace("_", " ")

@@ -7,7 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.consent.freshness import FreshnessPolicy
+from sender.consent.ledger import UNSETTLED
 from sender.consent.policy import Scope
+from sender.store.contacts import ImportBatch
 from sender.store.controllers import ControllerFreeze, SenderIdentity
 from sender.store.controllers import FreshnessPolicy as FreshnessRow
 from sender.vocabulary import Channel
@@ -52,7 +54,16 @@ def load_scope(
         frozen_at=frozen_at,
         has_sender_identity=not instigates
         or _has_identity(session, controller_id, channel, identity_id),
+        revoked_batches=_just_revoked(session, controller_id),
     )
+
+
+def _just_revoked(session: Session, controller_id: int) -> frozenset[int]:
+    """Return the revoked imports whose consent states are still being written anew."""
+    query = select(ImportBatch.id).where(
+        ImportBatch.controller_id == controller_id, ImportBatch.revoked_at.is_not(None), UNSETTLED
+    )
+    return frozenset(session.scalars(query))
 
 
 def most_specific(rows: Sequence[FreshnessRow]) -> FreshnessPolicy:

@@ -20,7 +20,9 @@ from sender.controllers.lookup import find_controller, latest_declaration
 from sender.controllers.registry import add_controller, update_controller
 from sender.demo.organisations import CAMPAIGNS, CONTROLLERS, write_organisations
 from sender.demo.people import write_people
+from sender.imports.approval import approve_batch
 from sender.imports.contacts import import_contacts
+from sender.imports.counts import ImportReport
 from sender.imports.opt_outs import import_opt_outs
 from sender.resources import resource_folder
 from sender.settings import Settings, load_settings
@@ -120,6 +122,21 @@ def _register(context: Context, path: Path) -> None:
         change(session, file, path, operator=context.operator, now=context.clock.now())
 
 
+def _approve(context: Context, slug: str, report: ImportReport) -> None:
+    """Say yes to the people of the demonstration; nobody else has looked at them."""
+    assert report.batch_id is not None
+    with context.store.read() as session:
+        controller_id = find_controller(session, slug).id
+    approve_batch(
+        context.store,
+        context.clock,
+        controller_id=controller_id,
+        batch_id=report.batch_id,
+        operator=context.operator,
+        by_another=False,
+    )
+
+
 def _import(context: Context, folder: Path, slug: str) -> None:
     people = folder / "people"
     import_opt_outs(
@@ -130,7 +147,7 @@ def _import(context: Context, folder: Path, slug: str) -> None:
         path=people / f"{slug}-old-opt-outs.csv",
         operator=context.operator,
     )
-    import_contacts(
+    report = import_contacts(
         context.store,
         context.hasher,
         context.clock,
@@ -138,6 +155,7 @@ def _import(context: Context, folder: Path, slug: str) -> None:
         path=people / f"{slug}.csv",
         operator=context.operator,
     )
+    _approve(context, slug, report)
     with context.store.write() as session:
         if latest_declaration(session, find_controller(session, slug).id) is None:
             declare_opt_outs(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -62,6 +63,13 @@ class ConsentEvent(Base):
     __table_args__ = (
         UniqueConstraint("chain_id", "seq"),
         Index("ix_consent_event_key", "address_id", "controller_id", "purpose_id"),
+        Index(
+            "ix_consent_event_batch",
+            "batch_id",
+            "address_id",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -57,7 +57,7 @@ class ContactPoint(Base):
 
 
 class ImportBatch(Base):
-    """One file that was brought in."""
+    """One file that was brought in. Its yeses count from its approval until it is revoked."""
 
     __tablename__ = "import_batch"
 
@@ -69,6 +69,13 @@ class ImportBatch(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any]]
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None] = mapped_column(String(200))
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(String(200))
+    revoked_because: Mapped[str | None] = mapped_column(String(500))
+    settled_at: Mapped[datetime | None]
+    """When the consent states were last brought to what its approval or revocation means."""
 
 
 class TestAddress(Base):

@@ -36,6 +36,7 @@ from sender.store.controllers import (
 from sender.store.deliveries import Delivery
 from sender.store.inbound import InboundEvent, InboundNotification, ObjectionPassOn
 from sender.store.keys import AddressHasher
+from sender.store.requests import PurposeClosure, SubjectRequest, SubjectRequestDelivery
 from sender.store.schedules import Schedule, ScheduleOccurrence
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
@@ -269,6 +270,9 @@ def add_batch(session: Session, controller: Controller) -> ImportBatch:
         started_at=NOW,
         finished_at=NOW,
         counts={},
+        approved_at=NOW,
+        approved_by=OPERATOR,
+        settled_at=NOW,
     )
     return _add(session, row)
 
@@ -582,6 +586,44 @@ def add_pass_on(
         passed_on=True,
         answered_at=NOW,
         source="page",
+    )
+    return _add(session, row)
+
+
+def add_request(
+    session: Session, point: ContactPoint, delivery: Delivery | None = None, **columns: Any
+) -> SubjectRequest:
+    """Add a person's request for their data, about a message if there is one."""
+    values: dict[str, Any] = {
+        "kind": "access",
+        "received_on": NOW.date(),
+        "due_on": NOW.date() + timedelta(days=30),
+        "opened_at": NOW,
+        "opened_by": OPERATOR,
+        **columns,
+    }
+    row = SubjectRequest(
+        controller_id=point.controller_id,
+        contact_id=point.contact_id,
+        address_id=point.address_id,
+        **values,
+    )
+    _add(session, row)
+    if delivery is not None:
+        _add(session, SubjectRequestDelivery(request_id=row.id, delivery_id=delivery.id))
+    return row
+
+
+def add_closure(
+    session: Session, purpose: Purpose, *, closes_at: datetime = NOW + timedelta(days=300)
+) -> PurposeClosure:
+    """Close a purpose."""
+    row = PurposeClosure(
+        purpose_id=purpose.id,
+        closes_at=closes_at,
+        reason="the school was saved",
+        recorded_at=NOW,
+        operator=OPERATOR,
     )
     return _add(session, row)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
 from sender.contacts.normalise import normalise
+from sender.imports.approval import approve_batch
 from sender.imports.contacts import import_contacts
 from sender.imports.counts import ImportReport
 from sender.imports.opt_outs import import_opt_outs
@@ -56,10 +57,16 @@ class World:
         return path
 
     def bring_in(
-        self, content: str, *, controller: str = "acton", name: str = "people.csv", **options: Any
+        self,
+        content: str,
+        *,
+        controller: str = "acton",
+        name: str = "people.csv",
+        approved: bool = True,
+        **options: Any,
     ) -> ImportReport:
         path = self.write(name, content)
-        return import_contacts(
+        report = import_contacts(
             self.store,
             HASHER,
             self.clock,
@@ -67,6 +74,19 @@ class World:
             path=path,
             operator="tester",
             **options,
+        )
+        if approved and report.batch_id is not None:
+            self.approve(report.batch_id, controller)
+        return report
+
+    def approve(self, batch_id: int, controller: str = "acton") -> int:
+        return approve_batch(
+            self.store,
+            self.clock,
+            controller_id=self.controller_id(controller),
+            batch_id=batch_id,
+            operator="another",
+            by_another=True,
         )
 
     def opt_out(self, content: str, *, controller: str = "acton", **options: Any) -> ImportReport:

@@ -1,0 +1,307 @@
+"""A file's yeses count once another person has approved the import, and until it is revoked.
+
+The decision is one row's; the consent states follow it in chunks. A revocation is obeyed at once:
+until all states are written anew, the policy itself refuses whoever relies on the batch. An
+approval that was cut short is carried through when it is said again.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from sender.clock import Clock
+from sender.consent.ledger import Key, refold
+from sender.contacts.addresses import lock_addresses
+from sender.errors import NotFoundError, RefusedError
+from sender.store.audit_trail import record as audit
+from sender.store.consents import ConsentEvent, Notice, Purpose
+from sender.store.contacts import Contact, ContactPoint, ImportBatch
+from sender.store.engine import Store
+from sender.vocabulary import Channel, ConsentFlaw, ConsentKind
+
+SAMPLE_ROWS: Final = 20
+_AT_ONCE: Final = 500
+_FEW: Final = 20
+"""Consents; among fewer, equal times tell nothing."""
+_MOST_EQUAL: Final = 0.5
+_OLD: Final = timedelta(days=3 * 365)
+
+Progress = Callable[[int], None]
+"""Called with the number of people whose state was written since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One consent of a batch, to be compared with the source that it came from."""
+
+    name: str
+    address: str
+    channel: Channel
+    purpose: str
+    notice: str
+    given_at: datetime
+    method: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """What is to be looked at before a batch is approved.
+
+    Attributes:
+        batch: the import; detached from the database.
+        consents: how many yeses it brought.
+        sample: some of them, spread over the whole file, the same at each look.
+        warnings: what is odd about them, in sentences.
+    """
+
+    batch: ImportBatch
+    consents: int
+    sample: Sequence[Sample]
+    warnings: Sequence[str]
+
+
+def look_at_batch(session: Session, controller_id: int, batch_id: int) -> BatchView:
+    """Return a batch with a sample and what is odd about it.
+
+    Raises:
+        NotFoundError: the controller has no such batch.
+    """
+    batch = find_batch(session, controller_id, batch_id)
+    ids = session.scalars(_yeses(batch_id).order_by(ConsentEvent.id)).all()
+    step = max(1, len(ids) // SAMPLE_ROWS)
+    sample = _sample(session, controller_id, ids[::step][:SAMPLE_ROWS])
+    warnings = _warnings(session, batch, len(ids))
+    session.expunge(batch)
+    return BatchView(batch, len(ids), sample, warnings)
+
+
+def approve_batch(
+    store: Store,
+    clock: Clock,
+    *,
+    controller_id: int,
+    batch_id: int,
+    operator: str,
+    by_another: bool,
+    progress: Progress = lambda _people: None,
+) -> int:
+    """Let a batch's yeses count; return how many people's consent states were written.
+
+    Args:
+        store: the database.
+        clock: the time.
+        controller_id: whose batch.
+        batch_id: which.
+        operator: who approves.
+        by_another: whether that has to be somebody else than who brought the file in.
+        progress: told of each chunk.
+
+    Raises:
+        NotFoundError: the controller has no such batch.
+        RefusedError: it was not brought in whole, or it was revoked; or who brought it in may not
+            approve it.
+    """
+    with store.write() as session:
+        batch = find_batch(session, controller_id, batch_id, lock=True)
+        _require_approvable(batch, operator, by_another=by_another)
+        if batch.approved_at is None:
+            batch.approved_at, batch.approved_by = clock.now(), operator
+            _audit(session, batch, "contacts.batch.approve", operator, batch.approved_at)
+    return _settle(store, clock, batch_id, progress)
+
+
+def revoke_batch(
+    store: Store,
+    clock: Clock,
+    *,
+    controller_id: int,
+    batch_id: int,
+    operator: str,
+    because: str,
+    progress: Progress = lambda _people: None,
+) -> int:
+    """Take back all yeses of a bad batch, at once and for good; its noes stay.
+
+    Returns how many people's consent states were written. Running sends skip them at their last
+    look (guidance ¶57, ¶77).
+
+    Raises:
+        NotFoundError: the controller has no such batch.
+    """
+    with store.write() as session:
+        batch = find_batch(session, controller_id, batch_id, lock=True)
+        if batch.revoked_at is None:
+            batch.revoked_at, batch.revoked_by = clock.now(), operator
+            batch.revoked_because = because
+            _audit(session, batch, "contacts.batch.revoke", operator, batch.revoked_at)
+    return _settle(store, clock, batch_id, progress)
+
+
+def find_batch(
+    session: Session, controller_id: int, batch_id: int, *, lock: bool = False
+) -> ImportBatch:
+    """Return a controller's batch.
+
+    Raises:
+        NotFoundError: it has no such batch.
+    """
+    query = select(ImportBatch).where(
+        ImportBatch.id == batch_id, ImportBatch.controller_id == controller_id
+    )
+    batch = session.scalar(query.with_for_update() if lock else query)
+    if batch is None:
+        raise NotFoundError(
+            f"The controller has no import batch {batch_id}.",
+            remedy="See them with: sender contacts batch list",
+        )
+    return batch
+
+
+def _require_approvable(batch: ImportBatch, operator: str, *, by_another: bool) -> None:
+    if batch.revoked_at is not None:
+        raise RefusedError(
+            f"Batch {batch.id} was revoked; its consents never count again.",
+            remedy="Bring a corrected file in; it becomes a batch of its own.",
+        )
+    if batch.finished_at is None:
+        raise RefusedError(
+            f"Batch {batch.id} was not brought in whole.",
+            remedy="Bring the same file in again, and approve that batch.",
+        )
+    if by_another and operator == batch.operator:
+        raise RefusedError(
+            f"{operator} brought batch {batch.id} in; somebody else has to approve it.",
+            remedy="Let another operator look at it: sender contacts batch approve",
+        )
+
+
+def _settle(store: Store, clock: Clock, batch_id: int, progress: Progress) -> int:
+    """Write the consent states of everybody in a batch anew, in order of their address ids."""
+    began, written, above = clock.now(), 0, 0
+    while keys := _next_keys(store, batch_id, above):
+        with store.write() as session:
+            lock_addresses(session, [address_id for _, _, address_id in keys])
+            refold(session, keys)
+        written += len(keys)
+        above = keys[-1][2]
+        progress(len(keys))
+    with store.write() as session:
+        batch = session.get_one(ImportBatch, batch_id, with_for_update=True)
+        if began >= max(one for one in (batch.approved_at, batch.revoked_at) if one):
+            batch.settled_at = began
+    return written
+
+
+def _next_keys(store: Store, batch_id: int, above: int) -> list[Key]:
+    """Return all keys of the next addresses; those of one address are never cut apart."""
+    addresses = (
+        _yeses(batch_id, ConsentEvent.address_id)
+        .where(ConsentEvent.address_id > above)
+        .distinct()
+        .order_by(ConsentEvent.address_id)
+        .limit(_AT_ONCE)
+    )
+    keys = (
+        select(ConsentEvent.controller_id, ConsentEvent.purpose_id, ConsentEvent.address_id)
+        .where(
+            ConsentEvent.batch_id == batch_id,
+            ConsentEvent.address_id.in_(addresses.scalar_subquery()),
+        )
+        .distinct()
+        .order_by(ConsentEvent.address_id, ConsentEvent.purpose_id)
+    )
+    with store.read() as session:
+        return [(row[0], row[1], row[2]) for row in session.execute(keys)]
+
+
+def _yeses(batch_id: int, column: Any = ConsentEvent.id) -> Select[Any]:
+    return select(column).where(
+        ConsentEvent.batch_id == batch_id, ConsentEvent.kind == ConsentKind.GIVEN
+    )
+
+
+def _sample(session: Session, controller_id: int, event_ids: Sequence[int]) -> list[Sample]:
+    query = (
+        select(ConsentEvent, Purpose.slug, Notice, ContactPoint, Contact)
+        .join(Purpose, Purpose.id == ConsentEvent.purpose_id)
+        .join(Notice, Notice.id == ConsentEvent.notice_id)
+        .join(
+            ContactPoint,
+            (ContactPoint.address_id == ConsentEvent.address_id)
+            & (ContactPoint.controller_id == controller_id),
+        )
+        .join(Contact, Contact.id == ContactPoint.contact_id)
+        .where(ConsentEvent.id.in_(event_ids))
+        .order_by(ConsentEvent.id)
+    )
+    return [
+        Sample(
+            name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
+            address=point.address or "erased",
+            channel=point.channel,
+            purpose=purpose,
+            notice=f"{notice.slug}@{notice.version}",
+            given_at=event.occurred_at,
+            method=event.method,
+            source=event.source,
+        )
+        for event, purpose, notice, point, contact in session.execute(query)
+    ]
+
+
+def _warnings(session: Session, batch: ImportBatch, consents: int) -> list[str]:
+    if not consents:
+        return []
+    found = []
+    at, times = session.execute(
+        _yeses(batch.id, ConsentEvent.occurred_at)
+        .add_columns(func.count())
+        .group_by(ConsentEvent.occurred_at)
+        .order_by(func.count().desc(), ConsentEvent.occurred_at)
+        .limit(1)
+    ).one()
+    if consents >= _FEW and times > consents * _MOST_EQUAL:
+        found.append(
+            f"{times:,} of {consents:,} consents bear the same time, {at:%Y-%m-%d %H:%M}: people "
+            "agree one by one; the time of an export is no evidence."
+        )
+    flawed: Counter[ConsentFlaw] = Counter(dict(session.execute(
+        _yeses(batch.id, ConsentEvent.flaw).add_columns(func.count()).group_by(ConsentEvent.flaw)
+    ).all()))  # fmt: skip
+    found += [
+        f"{number:,} consents count for nothing: {flaw.value.replace('_', ' ')}."
+        for flaw, number in flawed.items()
+        if flaw is not ConsentFlaw.NONE
+    ]
+    old = session.scalar(
+        select(func.count()).where(
+            ConsentEvent.batch_id == batch.id,
+            ConsentEvent.kind == ConsentKind.GIVEN,
+            ConsentEvent.occurred_at < batch.started_at - _OLD,
+        )
+    )
+    if old:
+        found.append(f"{old:,} consents were three years old or more when they were brought in.")
+    return found
+
+
+def _audit(session: Session, batch: ImportBatch, action: str, operator: str, at: datetime) -> None:
+    details: dict[str, Any] = {"batch": batch.id, "sha256": batch.file_hash.hex()}
+    if action.endswith("revoke"):
+        details["because"] = batch.revoked_because
+    elif operator == batch.operator:
+        details["by_who_brought_it_in"] = True
+    audit(
+        session,
+        now=at,
+        operator=operator,
+        action=action,
+        controller_id=batch.controller_id,
+        details=details,
+    )
