@@ -27,6 +27,7 @@ APPEND_ONLY = (
     "delivery_reliance",
     "hash_key",
     "objection_pass_on",
+    "purpose_closure",
     "sending_policy",
 )
 """Tables whose rows are written once."""
@@ -47,6 +48,7 @@ NEVER_DELETED = (
     "schedule",
     "schedule_occurrence",
     "sender_identity",
+    "subject_request",
 )
 """Tables whose rows may change but stay."""
 

@@ -10,6 +10,7 @@ from sender.store import (
     deliveries,
     inbound,
     journal_marks,
+    requests,
     schedules,
     suppressions,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "inbound",
     "journal_marks",
     "metadata",
+    "requests",
     "schedules",
     "suppressions",
 ]

@@ -14,6 +14,7 @@ from tests.support.factory import (
     add_batch,
     add_body,
     add_campaign,
+    add_closure,
     add_contact,
     add_declaration,
     add_delivery,
@@ -23,6 +24,7 @@ from tests.support.factory import (
     add_pass_on,
     add_point,
     add_policy,
+    add_request,
     add_run,
     add_schedule,
     block,
@@ -41,6 +43,7 @@ def fill(session: Session) -> Run:
         add_declaration(session, body.controller)
         add_policy(session, body.controller)
         add_batch(session, body.controller)
+        add_closure(session, body.purpose)
     campaign, version = add_campaign(session, party.controller)
     run = add_run(session, party, version)
     add_run(session, party, version)
@@ -61,6 +64,7 @@ def fill(session: Session) -> Run:
         block(session, point.address_id)
         add_event(session, run, point.address_id, delivery_id=delivery.id)
         add_pass_on(session, party, candidate, point.address_id)
+        add_request(session, point, delivery)
         details = {"campaign": campaign.name}
         audit_trail.record(session, now=NOW, operator=OPERATOR, action="test.fill", details=details)
     session.flush()
