@@ -115,6 +115,8 @@ def moments(scopes: Sequence[Scope]) -> dict[str, datetime]:
         found |= {f"at_{number}": scope.at, f"fresh_after_{number}": scope.fresh_after}
         if scope.frozen_at is not None:
             found[f"frozen_at_{number}"] = scope.frozen_at
+        if scope.closes_at is not None:
+            found[f"closes_at_{number}"] = scope.closes_at
     return found
 
 
@@ -173,6 +175,7 @@ class _ScopeParts:
             (state.status.not_in(AFFIRMED), _reason(Reason.NO_CONSENT)),
             (state.flaw != ConsentFlaw.NONE, _reason(Reason.NO_CONSENT)),
             (state.ends_at <= self._moment("at", self.scope.at), _reason(Reason.ENDED)),
+            *self._closed(),
             (
                 or_(
                     state.last_affirmative_at.is_(None),
@@ -189,16 +192,27 @@ class _ScopeParts:
         state = self.state
         if self.scope.frozen_at is not None:
             frozen_at = self._moment("frozen_at", self.scope.frozen_at)
-            not_since = or_(
-                state.last_affirmative_at.is_(None),
-                state.last_affirmative_at <= frozen_at,
-                state.notice_shown_from.is_(None),
-                state.notice_shown_from <= frozen_at,
+            not_since = (
+                true()
+                if self.scope.is_only_named
+                else or_(
+                    state.last_affirmative_at.is_(None),
+                    state.last_affirmative_at <= frozen_at,
+                    state.notice_shown_from.is_(None),
+                    state.notice_shown_from <= frozen_at,
+                )
             )
             rules.append((not_since, _reason(Reason.CONTROLLER_FROZEN)))
         if not self.scope.has_sender_identity:
             rules.append((true(), _reason(Reason.NO_SENDER_IDENTITY)))
         return rules
+
+    def _closed(self) -> list[tuple[ColumnElement[bool], ColumnElement[Any]]]:
+        """Return the rule on a purpose that is over from a moment on."""
+        if self.scope.closes_at is None:
+            return []
+        closes_at = self._moment("closes_at", self.scope.closes_at)
+        return [(closes_at <= self._moment("at", self.scope.at), _reason(Reason.ENDED))]
 
     def _revoked(self) -> list[tuple[ColumnElement[bool], ColumnElement[Any]]]:
         """Return the rule on imports that were just revoked; hardly ever is there one."""

@@ -72,7 +72,9 @@ class Scope:
     """What is asked: may this controller write on this channel for this purpose now?
 
     `revoked_batches` are imports that were just found to be bad, whose people's consent states
-    still have to be written anew.
+    still have to be written anew. From `closes_at` on the purpose is over, for everybody.
+    `is_only_named` says that the controller is a body named in `on_behalf_of`: once it is frozen,
+    nothing is sent for it any more, whoever agreed since.
     """
 
     controller_id: int
@@ -83,6 +85,8 @@ class Scope:
     frozen_at: datetime | None = None
     has_sender_identity: bool = True
     revoked_batches: frozenset[int] = frozenset()
+    closes_at: datetime | None = None
+    is_only_named: bool = False
 
     @property
     def fresh_after(self) -> datetime:
@@ -130,7 +134,9 @@ RULES: dict[Reason, Rule] = {
     Reason.THIRD_PARTY: Rule(
         "The wording that the person saw did not name this controller.", "¶76-77"
     ),
-    Reason.ENDED: Rule("The consent was given until a date that has passed.", "¶53, ¶57"),
+    Reason.ENDED: Rule(
+        "The consent was given until a date that has passed, or its purpose is over.", "¶52-53, ¶57"
+    ),
     Reason.STALE: Rule("The last affirmative act is too long ago to rely on.", "¶57"),
 }
 
@@ -243,7 +249,9 @@ def _steps(person: Person, scope: Scope) -> Iterator[Step]:
 
 def _frozen(person: Person, scope: Scope) -> Step:
     frozen_at = scope.frozen_at
-    refused = frozen_at is not None and not _agreed_after(person.consent, frozen_at)
+    refused = frozen_at is not None and (
+        scope.is_only_named or not _agreed_after(person.consent, frozen_at)
+    )
     seen = "not frozen" if frozen_at is None else f"frozen since {frozen_at:%Y-%m-%d %H:%M}Z"
     reason = Reason.CONTROLLER_FROZEN if refused else None
     return _step("controller freeze", seen, reason, "¶84-86")
@@ -277,9 +285,10 @@ def _consent_on_record(person: Person) -> Step:
 
 
 def _ended(consent: ConsentView, scope: Scope) -> Step:
-    ended = consent.ends_at is not None and consent.ends_at <= scope.at
-    seen = "no end date" if consent.ends_at is None else f"until {consent.ends_at:%Y-%m-%d}"
-    return _step("end date", seen, Reason.ENDED if ended else None, "¶53, ¶57")
+    ends = [end for end in (consent.ends_at, scope.closes_at) if end is not None]
+    ended = bool(ends) and min(ends) <= scope.at
+    seen = f"until {min(ends):%Y-%m-%d}" if ends else "no end date"
+    return _step("end date", seen, Reason.ENDED if ended else None, "¶52-53, ¶57")
 
 
 def _stale(consent: ConsentView, scope: Scope) -> Step:

@@ -12,6 +12,7 @@ from sender.consent.policy import Scope
 from sender.store.contacts import ImportBatch
 from sender.store.controllers import ControllerFreeze, SenderIdentity
 from sender.store.controllers import FreshnessPolicy as FreshnessRow
+from sender.store.requests import PurposeClosure
 from sender.vocabulary import Channel
 
 
@@ -55,6 +56,15 @@ def load_scope(
         has_sender_identity=not instigates
         or _has_identity(session, controller_id, channel, identity_id),
         revoked_batches=_just_revoked(session, controller_id),
+        closes_at=closes_at(session, purpose_id),
+        is_only_named=not instigates,
+    )
+
+
+def closes_at(session: Session, purpose_id: int) -> datetime | None:
+    """Return from when on the purpose is over, if it was closed; the earliest closure rules."""
+    return session.scalar(
+        select(func.min(PurposeClosure.closes_at)).where(PurposeClosure.purpose_id == purpose_id)
     )
 
 

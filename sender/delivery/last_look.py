@@ -182,7 +182,14 @@ def _verdicts(
 def _timeless(scope: Scope) -> Scope:
     """Return what makes one statement differ from another; times are its parameters."""
     frozen_at = None if scope.frozen_at is None else _ANY_TIME
-    return replace(scope, at=_ANY_TIME, freshness=FreshnessPolicy(), frozen_at=frozen_at)
+    closes_at = None if scope.closes_at is None else _ANY_TIME
+    return replace(
+        scope,
+        at=_ANY_TIME,
+        freshness=FreshnessPolicy(),
+        frozen_at=frozen_at,
+        closes_at=closes_at,
+    )
 
 
 @lru_cache(64)

@@ -42,6 +42,7 @@ from tests.support.histories import (
     PEOPLE,
     PLAIN_QUESTION,
     QUESTIONS,
+    TICK,
     WITH_EVERY_BLOCK,
     WITH_EVERY_WORD,
     Question,
@@ -89,6 +90,8 @@ def _plain_rows(channel: Channel, within: AddressRange) -> FromClause:
     )
 
 
+FROZEN = {"frozen": (True, False), "knows_contact": True}
+
 Answer = tuple[Reason | None, int | None, tuple[int | None, ...]]
 """The reason, whose rule refused, and the events relied on (empty where refused)."""
 
@@ -96,7 +99,15 @@ Answer = tuple[Reason | None, int | None, tuple[int | None, ...]]
 def _of_another_time(scopes: Sequence[Scope]) -> list[Scope]:
     """Return the scopes as a statement was made for them earlier, to be used again now."""
     earlier = NOW - timedelta(days=4000)
-    return [replace(scope, at=earlier, frozen_at=scope.frozen_at and earlier) for scope in scopes]
+    return [
+        replace(
+            scope,
+            at=earlier,
+            frozen_at=scope.frozen_at and earlier,
+            closes_at=scope.closes_at and earlier,
+        )
+        for scope in scopes
+    ]
 
 
 def _by_sql(
@@ -155,20 +166,22 @@ def test_sql_and_python_decide_alike(
 
 
 @pytest.mark.parametrize(
-    ("people", "frozen"),
+    ("people", "changed"),
     [
-        pytest.param(ON_EVERY_LIMIT, False, id="limits"),
-        pytest.param(ON_EVERY_LIMIT, True, id="limits of a frozen controller"),
-        pytest.param(WITH_EVERY_BLOCK, False, id="blocks"),
-        pytest.param(WITH_EVERY_WORD, False, id="words"),
+        pytest.param(ON_EVERY_LIMIT, {}, id="limits"),
+        pytest.param(ON_EVERY_LIMIT, FROZEN, id="limits of a frozen controller"),
+        pytest.param(ON_EVERY_LIMIT, {"closes_at": NOW + TICK}, id="purpose about to close"),
+        pytest.param(WITH_EVERY_WORD, {"closes_at": NOW}, id="words for a closed purpose"),
+        pytest.param(WITH_EVERY_BLOCK, {}, id="blocks"),
+        pytest.param(WITH_EVERY_WORD, {}, id="words"),
     ],
 )
 def test_sql_and_python_agree_on_every_limit_block_and_word(
     store: Store,
     people: list[Somebody],
-    frozen: bool,  # noqa: FBT001 - parametrised
+    changed: Mapping[str, Any],
 ) -> None:
-    question = replace(PLAIN_QUESTION, frozen=(frozen, False), knows_contact=frozen)
+    question = replace(PLAIN_QUESTION, **changed)
     with world_in(store) as (session, world):
         settled = settle(session, world, question, people)
         asked = _people(world, question, [where.asked for where in settled])

@@ -104,6 +104,7 @@ class Question:
     has_identity: bool
     knows_contact: bool
     by_range: bool
+    closes_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ QUESTIONS = st.builds(
     has_identity=_rarely.map(lambda rare: not rare),
     knows_contact=st.booleans(),
     by_range=st.booleans(),
+    closes_at=st.none() | st.none() | st.sampled_from(ENDS),
 )
 
 
@@ -302,6 +304,8 @@ def scopes_of(world: World, question: Question) -> list[Scope]:
             freshness=question.freshness,
             frozen_at=FREEZE if question.frozen[number] else None,
             has_sender_identity=question.has_identity or number > 0,
+            closes_at=question.closes_at,
+            is_only_named=number > 0,
         )
         for number in range(wanted)
     ]
