@@ -1,6 +1,8 @@
 """`sender consent`: what people agreed to, and when they no longer do."""
 
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -20,11 +22,15 @@ from sender.cli.common import (
 )
 from sender.cli.output import Facts, Listing, Output, mapping_rows
 from sender.consent import recording
+from sender.consent.expiring import MOST_DAYS, read_days, write_csv
 from sender.consent.expiring import expiring as find_expiring
+from sender.consent.forecast import MOST_MONTHS, Forecast
+from sender.consent.forecast import forecast as find_forecast
 from sender.consent.history import Subject, history_of
 from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller
 from sender.errors import UsageError
+from sender.vocabulary import Channel
 
 app = group("What people agreed to, and when they no longer do.")
 
@@ -157,30 +163,100 @@ def history(
     Output(as_json=json_output).show(document, *parts)
 
 
-@app.command(epilog=examples("sender consent expiring -c riverside --days 60"))
+@app.command(
+    epilog=examples(
+        "sender consent expiring -c riverside --within 60d",
+        "sender consent expiring -c riverside --within 60d --csv > ask-again.csv",
+    )
+)
 def expiring(
     controller: ControllerOption,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="Within how many days.")] = 90,
+    *,
+    within: Annotated[str, typer.Option(help="Within how long: 60d, 8w, or 90 for days.")] = "90d",
+    days: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="The same, as a number of days.")
+    ] = None,
     counts_only: Annotated[bool, typer.Option("--counts", help="Numbers only, no people.")] = False,
+    csv_output: Annotated[bool, typer.Option("--csv", help="Print the people as CSV.")] = False,
     json_output: JsonFlag = False,
 ) -> None:
     """List the people whose yes soon is too old to rely on: ask them again before, not after."""
+    if csv_output and (json_output or counts_only):
+        raise UsageError("--csv prints people alone.", remedy="Leave --json and --counts out.")
+    time = timedelta(days=days) if days is not None else _within(within)
     with opened() as context, context.store.read() as session:
-        found = find_expiring(
-            session, controller, now=context.clock.now(), within=timedelta(days=days)
-        )
+        found = find_expiring(session, controller, now=context.clock.now(), within=time)
+    if csv_output:
+        write_csv(sys.stdout, found)
+        return
     counts = Counter(f"{one.purpose} by {one.channel}" for one in found)
     people = [] if counts_only else found
-    document = {"days": days, "total": len(found), "counts": counts, "people": people}
+    document = {"days": time.days, "total": len(found), "counts": counts, "people": people}
     parts: list[str | Listing] = [
-        f"{counted(len(found), 'consent')} of {controller} end within {counted(days, 'day')}."
+        f"{counted(len(found), 'consent')} of {controller} end within {counted(time.days, 'day')}."
     ]
     if counts:
         parts.append(Listing(["Purpose", "People"], mapping_rows(counts)))
     if people:
-        rows = [(one.contact, one.address, one.purpose, one.last_yes_at) for one in people]
-        parts.append(Listing(["Person", "Address", "Purpose", "Last yes"], rows))
+        columns = ["Person", "Address", "Purpose", "Last yes", "Until", "Because"]
+        rows = [
+            (one.contact, one.address, one.purpose, one.last_yes_at, one.until, one.because)
+            for one in people
+        ]
+        parts.append(Listing(columns, rows))
     Output(as_json=json_output).show(document, *parts)
+
+
+@app.command(
+    epilog=examples(
+        "sender consent forecast -c riverside",
+        "sender consent forecast -c riverside --purpose campaign-news --channel email --months 12",
+    )
+)
+def forecast(
+    controller: ControllerOption,
+    *,
+    purpose: Annotated[str, typer.Option(help="Only this purpose, by its slug.")] = "",
+    channel: Annotated[Channel | None, typer.Option(help="Only this channel.")] = None,
+    months: Annotated[int, typer.Option(min=1, max=MOST_MONTHS, help="How many months.")] = 24,
+    json_output: JsonFlag = False,
+) -> None:
+    """Say how many people can still be written to at each month's end if nobody reconfirms."""
+    with opened() as context, context.store.read() as session:
+        now = context.clock.now()
+        found = find_forecast(
+            session, controller, now=now, months=months, purpose=purpose or None, channel=channel
+        )
+    document = {"controller": controller, "at": now, "forecasts": found}
+    Output(as_json=json_output).show(document, *_forecast_parts(controller, found))
+
+
+def _forecast_parts(controller: str, found: Sequence[Forecast]) -> list[str | Listing]:
+    reached = [one for one in found if one.now]
+    if not reached:
+        return [f"Nobody can be written to by {controller} now."]
+    columns = ["At the end of", *[f"{one.purpose} by {one.channel}" for one in reached]]
+    rows: list[list[object]] = [["now", *[one.now for one in reached]]]
+    rows += [
+        [month.month, *[one.months[place].contactable for one in reached]]
+        for place, month in enumerate(reached[0].months)
+    ]
+    return [Listing(columns, rows)]
+
+
+def _within(text: str) -> timedelta:
+    """Read `--within`.
+
+    Raises:
+        UsageError: it is no number of days or weeks, or out of range.
+    """
+    found = read_days(text)
+    if found is None:
+        raise UsageError(
+            f"--within: {text!r} is not a time from 1 to {MOST_DAYS:,} days.",
+            remedy="Write a number of days or weeks: 60d or 8w.",
+        )
+    return found
 
 
 def _subject(controller: str, address: str) -> Subject:

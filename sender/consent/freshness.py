@@ -44,3 +44,29 @@ def months_before(moment: datetime, months: int) -> datetime:
         year=year, month=month + 1, day=days, hour=0, minute=0, second=0, microsecond=0
     )
     return last_day + timedelta(days=1)
+
+
+def stale_from(last_act: datetime, months: int) -> datetime:
+    """Return the first moment at which an act of this age is too old: `months_before` reaches it.
+
+    One month's first moment is reached early, by the days that the month before it lacks.
+    """
+    index = last_act.year * MONTHS_A_YEAR + last_act.month - 1 + months
+    midnight = last_act.replace(hour=0, minute=0, second=0, microsecond=0)
+    if last_act == midnight.replace(day=1):
+        lacking = _days(index - months - 1) + 1
+        if lacking <= _days(index - 1):
+            return _day(midnight, index - 1, lacking)
+    if last_act.day <= _days(index):
+        return _day(last_act, index, last_act.day)
+    return _day(midnight, index + 1, 1)
+
+
+def _days(index: int) -> int:
+    year, month = divmod(index, MONTHS_A_YEAR)
+    return monthrange(year, month + 1)[1]
+
+
+def _day(moment: datetime, index: int, day: int) -> datetime:
+    year, month = divmod(index, MONTHS_A_YEAR)
+    return moment.replace(year=year, month=month + 1, day=day)

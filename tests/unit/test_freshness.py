@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sender.consent.freshness import FreshnessPolicy, months_before
+from sender.consent.freshness import FreshnessPolicy, months_before, stale_from
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001 - zone below
     lambda moment: moment.replace(tzinfo=UTC)
@@ -72,3 +72,16 @@ def test_a_campaign_can_only_be_stricter(warn: int, more: int, limit: int | None
 
 def test_the_default_warns_at_18_months_and_holds_at_24() -> None:
     assert FreshnessPolicy() == FreshnessPolicy(warn_months=18, hold_months=24)
+
+
+@given(
+    MOMENTS
+    | MOMENTS.map(lambda moment: moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)),
+    MONTHS,
+)
+def test_a_yes_is_stale_from_the_first_moment_that_the_cut_off_reaches_it(
+    last_act: datetime, months: int
+) -> None:
+    found = stale_from(last_act, months)
+    assert months_before(found, months) >= last_act
+    assert months_before(found - timedelta(microseconds=1), months) < last_act
