@@ -1,0 +1,1 @@
+"""What people may ask of a controller about their own data: see it, move it, have it erased."""

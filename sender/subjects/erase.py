@@ -1,0 +1,200 @@
+"""Erase a person: every personal value goes, the history that names nobody stays.
+
+What stays is the address by its keyed hash with its blocks and the acts of the ledgers, so that a
+no holds for good, and the same address brought in again is still not written to. The evidence of a
+consent that a message relied on stays as the hash-chained act without its payload.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from sender.consent.ledger import ConsentAct
+from sender.consent.ledger import record as record_consent
+from sender.consent.objection import lock_people
+from sender.contacts.addresses import ensure_address_ids
+from sender.context import Context
+from sender.store import audit_trail
+from sender.store.addresses import Address
+from sender.store.campaigns import Run
+from sender.store.consents import ConsentEvent, ConsentState
+from sender.store.contacts import Contact
+from sender.store.controllers import Controller
+from sender.store.deliveries import Delivery
+from sender.subjects.holdings import HOLDINGS, Holding
+from sender.subjects.whom import Asked, Whom, controllers_asked, find_whom
+from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.vocabulary import BlockCause, ConsentKind, DeliveryState, Reason
+
+SOURCE = "erasure"
+"""Of the block and the withdrawals that an erasure records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did at one controller, in numbers.
+
+    Attributes:
+        controller: its slug.
+        contacts: people whose details were emptied.
+        addresses: addresses that are blocked from now on.
+        skipped: messages that were about to go, and now do not.
+        rows: rows that were emptied or removed, by table.
+    """
+
+    controller: str
+    contacts: int
+    addresses: int
+    skipped: int
+    rows: dict[str, int]
+
+
+def erase(context: Context, asked: Asked) -> list[Erased]:
+    """Erase the person at the controller that is asked, or at all; return what was done.
+
+    The address need not be known: it is blocked all the same. Done again, it changes nothing but
+    the audit trail. A later yes of the person's own counts again; an import brings nothing back.
+
+    Raises:
+        NotFoundError: there is no such controller.
+    """
+    now = context.clock.now()
+    with context.store.write() as session:
+        known = ensure_address_ids(session, context.hasher, asked.channel, [asked.address])
+        asked_id = known[asked.address]
+        everywhere = asked.controller is None
+        controllers = controllers_asked(session, asked)
+        _lock(session, controllers, asked_id)
+        people = [
+            find_whom(session, controller, [asked_id], everywhere=everywhere)
+            for controller in controllers
+        ]
+        return [_erase(session, whom, asked_id, context.operator, now) for whom in people]
+
+
+def _lock(session: Session, controllers: Sequence[Controller], address_id: int) -> None:
+    """Lock messages under way before their people, as whoever records what became of one does."""
+    for controller in controllers:
+        whom = find_whom(session, controller, [address_id], everywhere=False)
+        waiting = select(Delivery.id).where(Delivery.address_id.in_(whom.address_ids))
+        session.execute(waiting.order_by(Delivery.id).with_for_update()).all()
+    for controller in controllers:
+        lock_people(session, controller.id, [address_id])
+
+
+def _erase(session: Session, whom: Whom, asked_id: int, operator: str, now: datetime) -> Erased:
+    _withdraw(session, whom, operator, now)
+    _block(session, whom, operator, now)
+    skipped = _skip_pending(session, whom)
+    rows = {holding.model.__tablename__: _empty(session, holding, whom) for holding in HOLDINGS}
+    session.execute(
+        update(Contact)
+        .where(Contact.id.in_(whom.contact_ids), Contact.erased_at.is_(None))
+        .values(erased_at=now, updated_at=now)
+    )
+    audit_trail.record(
+        session,
+        now=now,
+        operator=operator,
+        action="subject.erase",
+        controller_id=whom.controller_id,
+        details={"address_id": asked_id, "everywhere": whom.everywhere, "skipped": skipped},
+    )
+    return Erased(
+        controller=whom.slug,
+        contacts=len(whom.contact_ids),
+        addresses=len(whom.address_ids),
+        skipped=skipped,
+        rows={table: count for table, count in rows.items() if count},
+    )
+
+
+def _withdraw(session: Session, whom: Whom, operator: str, now: datetime) -> None:
+    """Let no earlier yes count again, whatever lifts the block later; a no stays what it is."""
+    event, state = ConsentEvent, ConsentState
+    query = (
+        select(event.purpose_id, event.address_id, state.status)
+        .outerjoin(
+            state,
+            (state.controller_id == event.controller_id)
+            & (state.purpose_id == event.purpose_id)
+            & (state.address_id == event.address_id),
+        )
+        .where(event.controller_id == whom.controller_id, event.address_id.in_(whom.address_ids))
+        .distinct()
+    )
+    acts = [
+        ConsentAct(
+            controller_id=whom.controller_id,
+            purpose_id=purpose_id,
+            address_id=address_id,
+            kind=ConsentKind.WITHDRAWN,
+            occurred_at=now,
+            method=SOURCE,
+            source=SOURCE,
+            operator=operator,
+        )
+        for purpose_id, address_id, status in session.execute(query)
+        if not _is_no(status)
+    ]
+    record_consent(session, acts, now)
+
+
+def _is_no(status: ConsentKind | None) -> bool:
+    return status is not None and status.is_negative
+
+
+def _block(session: Session, whom: Whom, operator: str, now: datetime) -> None:
+    channels = session.execute(
+        select(Address.id, Address.channel).where(Address.id.in_(whom.address_ids))
+    )
+    acts = [
+        Suppression(
+            scope=BlockScope(address_id, whom.controller_id, channel.value),
+            cause=BlockCause.OPT_OUT,
+            occurred_at=now,
+            source=SOURCE,
+            by_person=True,
+            operator=operator,
+        )
+        for address_id, channel in channels
+    ]
+    suppress(session, acts, now)
+
+
+def _skip_pending(session: Session, whom: Whom) -> int:
+    runs = select(Run.id).where(Run.controller_id == whom.controller_id)
+    pending = session.scalars(
+        select(Delivery.id).where(
+            Delivery.address_id.in_(whom.address_ids),
+            Delivery.run_id.in_(runs),
+            Delivery.state == DeliveryState.PENDING,
+        )
+    ).all()
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(pending))
+        .values(
+            state=DeliveryState.SKIPPED,
+            reason=Reason.ERASED,
+            refused_by_id=whom.controller_id,
+            consent_event_id=None,
+        )
+    )
+    return len(pending)
+
+
+def _empty(session: Session, holding: Holding, whom: Whom) -> int:
+    if not holding.removed and not holding.emptied:
+        return 0
+    rows = holding.rows(whom)
+    statement = (
+        delete(holding.model).where(rows)
+        if holding.removed
+        else update(holding.model).where(rows).values(dict(holding.emptied))
+    )
+    done = session.execute(statement.execution_options(synchronize_session=False))
+    return int(done.rowcount)  # type: ignore[attr-defined]  # of a statement that changes rows
