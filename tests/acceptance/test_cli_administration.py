@@ -197,6 +197,7 @@ def test_old_opt_outs_are_imported_exported_and_declared(desk: Desk) -> None:
 def test_a_yes_that_soon_is_too_old_is_listed_before_it_is(desk: Desk) -> None:
     people = PEOPLE.replace("2026-01-05", "2024-12-01", 1)
     desk.done("contacts", "import", desk.write("people.csv", people), "-c", "riverside")
+    desk.done("contacts", "batch", "approve", "1", "-c", "riverside", "--yes")
     far = desk.read("consent", "expiring", "-c", "riverside", "--days", "3650")
     assert far["total"] == len(far["people"]) > 0
     counted = desk.read("consent", "expiring", "-c", "riverside", "--days", "3650", "--counts")

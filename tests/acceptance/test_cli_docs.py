@@ -51,6 +51,11 @@ def test_the_files_in_the_reference_are_valid(tmp_path: Path) -> None:
     assert read_model(path, NoticeFile).slug == "sign-up-form"
 
 
+def _asks(arguments: list[str]) -> bool:
+    launches = arguments[:2] == ["campaign", "launch"] and "--dry-run" not in arguments
+    return launches or arguments[:3] == ["contacts", "batch", "approve"]
+
+
 def test_the_guide_works_from_top_to_bottom(
     tmp_path: Path,
     sqlite_url: str,
@@ -73,7 +78,7 @@ def test_the_guide_works_from_top_to_bottom(
     ]
     assert len(typed) >= 9
     for arguments in typed:
-        asks = arguments[:2] == ["campaign", "launch"] and "--dry-run" not in arguments
+        asks = _asks(arguments)
         desk.done(*arguments, *(["--yes"] if asks else []))
     [event] = desk.read("consent", "history", "ann@example.org", "-c", "riverside")["events"]
     assert event["what"] == "given"

@@ -340,7 +340,7 @@ def test_chunks_are_whole_and_a_crash_is_made_good_by_the_same_file(
 
 
 def test_batch_and_audit_trail_tell_who_and_how_many_but_not_whom(world: World) -> None:
-    report = world.bring_in(consent_row())
+    report = world.bring_in(consent_row(), approved=False)
     [(counts, name)] = world.all(select(ImportBatch.counts, ImportBatch.file_name))
     assert counts == report.counts.as_dict()
     assert name == "people.csv"
