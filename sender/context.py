@@ -27,6 +27,7 @@ class Context:
         hasher: of addresses, under the key that the database knows.
         clock: the time.
         operator: who acts, for the audit trail.
+        operator_id: who that is, proved by a token; None where it is a name and no more.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Context:
     hasher: AddressHasher
     clock: Clock
     operator: str
+    operator_id: int | None = None
 
 
 @contextmanager
@@ -47,15 +49,29 @@ def open_context(settings: Settings | None = None, clock: Clock | None = None) -
     """
     settings = settings or load_settings()
     clock = clock or SystemClock()
-    hasher = AddressHasher(settings.hash_key_bytes)
+    with open_for_rotation(settings, clock) as context:
+        with context.store.read() as session:
+            require_key(session, context.hasher)
+            owner = Owner(context.hasher, database_name(session))
+        context.store.journal = open_journal(settings, owner, clock)
+        yield context
+
+
+@contextmanager
+def open_for_rotation(settings: Settings, clock: Clock) -> Iterator[Context]:
+    """Open an installation whose database may not know the newest key yet, without its journal.
+
+    For nothing but to rotate the key: under keys that it does not know, nobody is found.
+
+    Raises:
+        KeyRefusedError: a key is missing or short.
+        DatabaseError: the database is not set up, of another version, or its clock is off.
+    """
+    hasher = AddressHasher(*settings.hash_keys)
     store = open_store(settings.database_url)
     try:
         require_current(store)
-        with store.read() as session:
-            require_key(session, hasher)
-            owner = Owner(hasher.fingerprint, database_name(session))
         require_agreeing_clock(store, clock.now())
-        store.journal = open_journal(settings, owner, clock)
         yield Context(settings, store, hasher, clock, settings.operator or _login_name())
     finally:
         store.close()
@@ -82,7 +98,7 @@ def set_up_database(settings: Settings, clock: Clock) -> None:
     """
     from sender.store.migrate import upgrade  # noqa: PLC0415  # Alembic takes its time
 
-    hasher = AddressHasher(settings.hash_key_bytes)
+    hasher = AddressHasher(*settings.hash_keys)
     upgrade(settings.database_url)
     store = open_store(settings.database_url)
     try:

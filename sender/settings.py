@@ -24,11 +24,14 @@ class Settings(BaseSettings):
 
     database_url: str = Field(default="sqlite:///sender.sqlite3", repr=False)
     hash_key: SecretStr | None = None
+    """The keys of the address hashes, comma-separated, newest first; every one is needed."""
     token_keys: SecretStr | None = None
     """`id:secret` pairs, comma-separated, newest first; the first signs, the others only verify."""
     public_url: str | None = None
     """The https address under which opt-out pages are reached, e.g. https://out.example.org."""
     operator: str = Field(default="", max_length=200)
+    operator_token: SecretStr | None = None
+    """Proves who acts, once operators are registered."""
     outbox: Path = Path("outbox")
     provider_timeout_seconds: float = Field(default=20.0, gt=0, le=120)
     staging_retention_days: int = Field(default=30, ge=1, le=3650)
@@ -82,11 +85,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.provider_timeout_seconds)
 
     @cached_property
-    def hash_key_bytes(self) -> bytes:
-        """Return the address hashing key.
+    def hash_keys(self) -> tuple[bytes, ...]:
+        """Return the address hashing keys, newest first.
 
         Raises:
-            KeyRefusedError: it is missing or shorter than 32 bytes.
+            KeyRefusedError: there is none, one is shorter than 32 bytes, or one is there twice.
         """
         remedy = (
             "Set SENDER_HASH_KEY to the key that this database was made with; for a new database "
@@ -94,17 +97,24 @@ class Settings(BaseSettings):
         )
         if self.hash_key is None or not self.hash_key.get_secret_value():
             raise KeyRefusedError("SENDER_HASH_KEY is not set.", remedy=remedy)
-        text = self.hash_key.get_secret_value().strip()
-        try:
-            key = bytes.fromhex(text)
-        except ValueError:
-            raise KeyRefusedError("SENDER_HASH_KEY is not hexadecimal.", remedy=remedy) from None
-        if len(key) < MINIMUM_KEY_BYTES:
-            raise KeyRefusedError(
-                f"SENDER_HASH_KEY has {len(key)} bytes; at least {MINIMUM_KEY_BYTES} are needed.",
-                remedy=remedy,
-            )
-        return key
+        texts = self.hash_key.get_secret_value().split(",")
+        keys = tuple(_hash_key(text.strip(), remedy) for text in texts)
+        if len(set(keys)) != len(keys):
+            raise KeyRefusedError("SENDER_HASH_KEY has a key twice.", remedy=remedy)
+        return keys
+
+
+def _hash_key(text: str, remedy: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        raise KeyRefusedError("SENDER_HASH_KEY is not hexadecimal.", remedy=remedy) from None
+    if len(key) < MINIMUM_KEY_BYTES:
+        raise KeyRefusedError(
+            f"SENDER_HASH_KEY has {len(key)} bytes; at least {MINIMUM_KEY_BYTES} are needed.",
+            remedy=remedy,
+        )
+    return key
 
 
 def _parts(text: str) -> list[str]:

@@ -36,7 +36,7 @@ def examine(settings: Settings, clock: Clock, *, ask_providers: bool) -> Iterato
     yield _operator(settings)
     yield _public_url(settings)
     yield _found("token keys", lambda: _require_token_keys(settings))
-    key = _found("hash key", lambda: settings.hash_key_bytes and "SENDER_HASH_KEY is set.")
+    key = _found("hash key", lambda: settings.hash_keys and "SENDER_HASH_KEY is set.")
     yield key
     store = open_store(settings.database_url)
     try:
@@ -52,7 +52,7 @@ def examine(settings: Settings, clock: Clock, *, ask_providers: bool) -> Iterato
 def _in_database(
     settings: Settings, store: Store, clock: Clock, *, ask_providers: bool
 ) -> Iterator[Finding]:
-    hasher = AddressHasher(settings.hash_key_bytes)
+    hasher = AddressHasher(*settings.hash_keys)
     yield _found("key of the database", lambda: _require_known_key(store, hasher))
     yield _found("clock", lambda: _require_clock(store, clock))
     yield _journal(settings, store, hasher, clock)
@@ -147,10 +147,14 @@ def _require_database(store: Store) -> str:
     return f"Reached ({store.dialect}), at this program's schema."
 
 
+_KNOWN = "The database knows this key."
+
+
 def _require_known_key(store: Store, hasher: AddressHasher) -> str:
     with store.read() as session:
         require_key(session, hasher)
-    return "The database knows this key."
+    older = len(hasher.fingerprints) - 1
+    return f"The database knows this key, and {older} before it." if older else _KNOWN
 
 
 def _journal(settings: Settings, store: Store, hasher: AddressHasher, clock: Clock) -> Finding:
@@ -166,7 +170,7 @@ def _journal(settings: Settings, store: Store, hasher: AddressHasher, clock: Clo
 
 def _require_journal(settings: Settings, store: Store, hasher: AddressHasher, clock: Clock) -> str:
     with store.read() as session:
-        owner = Owner(hasher.fingerprint, database_name(session))
+        owner = Owner(hasher, database_name(session))
     journal = store.journal = open_journal(settings, owner, clock)
     if journal is None:
         return "It is off."

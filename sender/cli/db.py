@@ -6,7 +6,8 @@ from sender.cli.common import JsonFlag, counted, current_settings, examples, gro
 from sender.cli.output import Listing, Output
 from sender.clock import SystemClock
 from sender.consent.checking import check_history
-from sender.context import Context, set_up_database
+from sender.context import Context, open_for_rotation, set_up_database
+from sender.delivery.key_rotation import rotate_key
 from sender.errors import SenderError
 from sender.store.engine import open_store
 from sender.store.queue_schema import queue_schema
@@ -59,6 +60,27 @@ def check(json_output: JsonFlag = False) -> None:
     if faults:
         output.note("Nothing was changed. Compare with a backup before anything is sent.")
         raise typer.Exit(1)
+
+
+@app.command("rotate-key", epilog=examples("sender db rotate-key"))
+def rotate(json_output: JsonFlag = False) -> None:
+    """Bring the address hashes under the key that was put first in SENDER_HASH_KEY."""
+    output = Output(as_json=json_output)
+    with (
+        open_for_rotation(current_settings(), SystemClock()) as context,
+        output.progress("Rewriting hashes") as advance,
+    ):
+        done = rotate_key(context, advance)
+    document = {"keys": done.keys, "addresses": done.addresses}
+    if not done.keys:
+        output.show(document, "The database is under the newest key already.")
+        return
+    output.show(
+        document,
+        f"The database is under the newest key; {counted(done.addresses, 'hash', 'hashes')} "
+        "of addresses were rewritten.",
+        "Give every process this SENDER_HASH_KEY, and start it anew. Keep the older keys too.",
+    )
 
 
 def _behind_journal(context: Context) -> list[dict[str, str]]:

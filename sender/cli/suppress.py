@@ -29,6 +29,7 @@ from sender.controllers.lookup import current_version, find_controller
 from sender.delivery.replay import Replay
 from sender.errors import UsageError
 from sender.imports.opt_outs import import_opt_outs
+from sender.spreadsheet import harmless
 from sender.suppression.listing import Listed, list_blocks
 from sender.vocabulary import Channel
 
@@ -212,7 +213,6 @@ def replay(
             context.store,
             context.clock,
             context.operator,
-            context.hasher.fingerprint,
             files=files or (),
             without=without or (),
             block_everywhere=block_everywhere,
@@ -241,12 +241,7 @@ def _write_rows(rows: Any, file: Any) -> int:
     writer.writerow(names)
     count = 0
     for row in rows:
-        writer.writerow([_harmless(plain(row[name])) for name in names])
+        writer.writerow([harmless(plain(row[name])) for name in names])
         count += 1
     return count
 
-
-def _harmless(cell: str) -> str:
-    """Keep a spreadsheet from running an address as a formula; numbers stay as they are."""
-    is_number = cell.startswith("+") and cell[1:].isdigit()
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) and not is_number else cell

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.store.addresses import Address
-from sender.store.keys import AddressHasher
+from sender.store.keys import AddressHasher, require_unrotated
 from sender.store.portable import chunks, insert_missing
 from sender.vocabulary import Channel
 
@@ -14,14 +14,24 @@ from sender.vocabulary import Channel
 def find_address_ids(
     session: Session, hasher: AddressHasher, channel: Channel, addresses: Iterable[str]
 ) -> dict[str, int]:
-    """Return the ids of those normalised addresses that the ledgers know."""
-    return _find(session, channel, {hasher.hash(channel, one): one for one in set(addresses)})
+    """Return the ids of those normalised addresses that the ledgers know.
+
+    Raises:
+        KeyRefusedError: the key was rotated since this process was started.
+    """
+    found = _find(session, channel, {hasher.hash(channel, one): one for one in set(addresses)})
+    require_unrotated(session, hasher)
+    return found
 
 
 def ensure_address_ids(
     session: Session, hasher: AddressHasher, channel: Channel, addresses: Iterable[str]
 ) -> dict[str, int]:
-    """Return the ids of all these normalised addresses, making those that are new."""
+    """Return the ids of all these normalised addresses, making those that are new.
+
+    Raises:
+        KeyRefusedError: the key was rotated since this process was started.
+    """
     by_hash = {hasher.hash(channel, one): one for one in set(addresses)}
     found = _find(session, channel, by_hash)
     missing = {key_hash: one for key_hash, one in by_hash.items() if one not in found}
@@ -29,7 +39,9 @@ def ensure_address_ids(
     for some in chunks(sorted(missing)):
         rows = [{"channel": channel, "key_hash": key_hash} for key_hash in some]
         insert_missing(session, Address, rows)
-    return found | _find(session, channel, missing)
+    found |= _find(session, channel, missing)
+    require_unrotated(session, hasher)
+    return found
 
 
 def _find(session: Session, channel: Channel, by_hash: Mapping[bytes, str]) -> dict[str, int]:

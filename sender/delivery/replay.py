@@ -23,6 +23,7 @@ from sender.store.engine import Store
 from sender.store.journal import Header, Journal, JournalError, JournalFile
 from sender.store.journal_entries import Entry, Sent, Suppressed
 from sender.store.journal_marks import JournalMark, marks, set_mark
+from sender.store.keys import AddressHasher, require_unrotated
 from sender.suppression.journal import (
     Comparison,
     Read,
@@ -64,7 +65,6 @@ class Replay:
         store: the restored database, with its journal.
         clock: the time.
         operator: who replays.
-        key: the fingerprint of the hash key.
         files: further journals: other machines', or copies from elsewhere.
         without: names of journals that are gone for good.
         block_everywhere: let opt-outs from a controller that is not here any more hold at all.
@@ -74,7 +74,6 @@ class Replay:
     store: Store
     clock: Clock
     operator: str
-    key: str
     files: Sequence[Path] = ()
     without: Sequence[str] = ()
     block_everywhere: bool = False
@@ -92,22 +91,24 @@ class Replay:
         Raises:
             RefusedError: a journal that the database knows is not among the files; one names a
                 controller that is not here; or a run is being sent still.
-            JournalError: a file cannot be read, was made under another key, or there is none.
+            JournalError: a file cannot be read, or there is none.
+            KeyRefusedError: a file has lines under a key that is not here.
         """
         journal = self._journal()
+        hasher = journal.owner.hasher
         sources = headers([*journal.files(), *map(JournalFile, self.files)])
         with self.store.read() as session:
             known = marks(session)
-        self._require_sources(sources, known)
-        ends, survey = self._survey(sources, known)
+        self._require_sources(sources, known, hasher)
+        ends, survey = self._survey(sources, known, hasher)
         done = Replayed(journals=len(sources), lacking=survey.lacking)
         if dry_run:
             return done
         if survey.lacking.is_behind or self.without:
             done.held_runs = self._hold_runs()
         for name, (file, _) in sources.items():
-            for some in entries(file, known.get(name, 0), ends[name]):
-                self._apply(some, name, survey, done)
+            for some in entries(file, known.get(name, 0), hasher, ends[name]):
+                self._apply(some, name, survey, done, hasher)
                 progress(len(some))
         self._finish(journal, ends, done)
         return done
@@ -121,13 +122,16 @@ class Replay:
         return self.store.journal
 
     def _require_sources(
-        self, sources: Mapping[str, tuple[JournalFile, Header]], known: Mapping[str, int]
+        self,
+        sources: Mapping[str, tuple[JournalFile, Header]],
+        known: Mapping[str, int],
+        hasher: AddressHasher,
     ) -> None:
         for file, header in sources.values():
-            if header.key != self.key:
+            if header.key not in hasher.fingerprints:
                 raise JournalError(
-                    f"{file.path} was written under another SENDER_HASH_KEY.",
-                    remedy="Its addresses mean nothing under this one.",
+                    f"{file.path} was written under a key that SENDER_HASH_KEY lacks.",
+                    remedy="Its addresses mean nothing without it. Set every key, newest first.",
                 )
         missing = sorted(set(known) - set(sources) - set(self.without))
         if missing:
@@ -138,14 +142,17 @@ class Replay:
             )
 
     def _survey(
-        self, sources: Mapping[str, tuple[JournalFile, Header]], known: Mapping[str, int]
+        self,
+        sources: Mapping[str, tuple[JournalFile, Header]],
+        known: Mapping[str, int],
+        hasher: AddressHasher,
     ) -> tuple[dict[str, int], "_Survey"]:
         """Read everything once, so that nothing is begun that cannot be brought to its end."""
         survey, ends = _Survey(), {}
         for name, (file, _) in sources.items():
             ends[name] = known.get(name, 0)
             require_not_shorter(file, ends[name])
-            for some in entries(file, ends[name]):
+            for some in entries(file, ends[name], hasher):
                 ends[name] = some[-1].end
                 survey.add(self.store, some)
         with self.store.read() as session:
@@ -165,12 +172,20 @@ class Replay:
         with self.store.write() as session:
             return OpenRuns(self.clock.now(), self.operator, without_record).hold(session)
 
-    def _apply(self, some: Sequence[Read], name: str, survey: "_Survey", done: Replayed) -> None:
+    def _apply(
+        self,
+        some: Sequence[Read],
+        name: str,
+        survey: "_Survey",
+        done: Replayed,
+        hasher: AddressHasher,
+    ) -> None:
         now = self.clock.now()
         with self.store.write() as session:
             replaying = Replaying(Names(session, now), self.operator, survey.undone)
             for entry in lost(session, _whole(some)):
                 self._apply_one(replaying, entry, done, now)
+            require_unrotated(session, hasher)
             set_mark(session, name, some[-1].end, now)
 
     def _apply_one(self, replaying: Replaying, entry: Entry, done: Replayed, now: datetime) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sender.clock import Clock
 from sender.errors import SenderError
+from sender.store.keys import AddressHasher
 
 VERSION = 1
 _READ_BYTES = 1 << 20
@@ -30,12 +31,16 @@ class Owner:
     """Whose journal it is.
 
     Attributes:
-        key: the fingerprint of the hash key: under another one its addresses mean nothing.
+        hasher: with the database's keys: under others the journal's addresses mean nothing.
         database: the database's own name, the same in each of its backups.
     """
 
-    key: str
+    hasher: AddressHasher
     database: str
+
+    def owns(self, header: "Header") -> bool:
+        """Whether a journal is this database's, begun under one of its keys."""
+        return header.key in self.hasher.fingerprints and header.database == self.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,9 @@ class Header:
 
     Attributes:
         name: the file's own, random; the database remembers it, wherever the file is moved.
-        key, database: see `Owner`.
+        key: the fingerprint of the newest hash key when it was begun. Lines that name no key, from
+            before keys could be rotated, are under this one.
+        database: see `Owner`.
         begun_at: when it was begun, ISO 8601.
     """
 
@@ -260,7 +267,8 @@ class Journal:
     def _begun(self, descriptor: int) -> Header:
         owner = self.owner
         begun_at = self.clock.now().isoformat(timespec="seconds")
-        header = Header(secrets.token_hex(16), owner.key, owner.database, begun_at)
+        key = owner.hasher.fingerprint
+        header = Header(secrets.token_hex(16), key, owner.database, begun_at)
         os.ftruncate(descriptor, 0)  # half a first line, of a crash
         line = json.dumps({"version": VERSION, **asdict(header)}, separators=(",", ":"))
         _write_all(descriptor, f"{line}\n".encode())
@@ -269,10 +277,12 @@ class Journal:
         return header
 
     def _own(self, header: Header) -> Header:
-        if (header.key, header.database) != (self.owner.key, self.owner.database):
+        if not self.owner.owns(header):
             raise JournalError(
-                f"The journal {self.path} belongs to another database.",
-                remedy="Set SENDER_JOURNAL to a file of this database's own.",
+                f"The journal {self.path} belongs to another database, or was begun under a key "
+                "that SENDER_HASH_KEY lacks.",
+                remedy="Set SENDER_JOURNAL to a file of this database's own, and SENDER_HASH_KEY "
+                "to all its keys.",
             )
         return header
 

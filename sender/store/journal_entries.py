@@ -2,7 +2,7 @@
 
 A session notes what it wrote; before the commit the lines are made of what then stands in the
 database, so what a savepoint took back leaves no line. No line holds an address, a name or a text:
-people stand there by the ledgers' keyed hash.
+people stand there by the ledgers' keyed hash, beside the fingerprint of the newest key of then.
 """
 
 import json
@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -22,6 +22,7 @@ from sender.store.consents import ConsentEvent, Purpose
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.id_lists import id_list, is_given
+from sender.store.keys import newest_fingerprint
 from sender.store.portable import chunks
 from sender.store.suppressions import SuppressionEvent
 from sender.vocabulary import BlockCause, Channel, ConsentKind, SuppressionAct
@@ -30,6 +31,8 @@ HASH_BYTES = 16
 """Of an event's row hash: enough to tell it from the one that took its number after a restore."""
 
 _NOTES = "journal"
+
+_HashOf = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,9 @@ class Sent:
 
 Entry = Suppressed | Refused | Sent
 
+Lift = Callable[[bytes, str | None], bytes]
+"""Turns a hash, and the fingerprint of the key that its line names, into the hash of today."""
+
 
 @dataclass(slots=True)
 class Notes:
@@ -148,11 +154,19 @@ def noted_lines(session: Session) -> list[str]:
     return [json.dumps(line, separators=(",", ":")) for line in lines]
 
 
-def read_entry(line: bytes) -> Entry | None:
-    """Return what a line says; None if it is torn or damaged."""
+def _as_written(key_hash: bytes, _written_under: str | None) -> bytes:
+    return key_hash
+
+
+def read_entry(line: bytes, lift: Lift = _as_written) -> Entry | None:
+    """Return what a line says; None if it is torn or damaged.
+
+    Raises:
+        KeyRefusedError: from `lift`, for a hash under a key that is not known.
+    """
     try:
         values = json.loads(line)
-        return _READERS[values["is"]](values)
+        return _READERS[values["is"]](values, partial(_lifted, lift, values.get("key")))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -176,7 +190,8 @@ _SUPPRESSIONS: Any = (
         SuppressionEvent.channel, SuppressionEvent.cause, SuppressionEvent.occurred_at,
         SuppressionEvent.recorded_at, SuppressionEvent.source, SuppressionEvent.by_person,
         SuppressionEvent.delivery_id,
-        Address.channel.label("kind"), Address.key_hash, Controller.slug.label("controller"),
+        Address.channel.label("kind"), Address.key_hash, newest_fingerprint().label("key"),
+        Controller.slug.label("controller"),
         Purpose.slug.label("purpose"),
     )
     .join(Address, Address.id == SuppressionEvent.address_id)
@@ -189,6 +204,7 @@ _REFUSALS: Any = (
     select(
         ConsentEvent.id, ConsentEvent.row_hash, ConsentEvent.kind, ConsentEvent.occurred_at,
         ConsentEvent.method, ConsentEvent.source, Address.channel, Address.key_hash,
+        newest_fingerprint().label("key"),
         Controller.slug.label("controller"), Purpose.slug.label("purpose"),
     )
     .join(Address, Address.id == ConsentEvent.address_id)
@@ -200,9 +216,9 @@ _REFUSALS: Any = (
 
 
 @cache
-def _people(dialect: str) -> Select[int, bytes]:
+def _people(dialect: str) -> Select[int, bytes, str]:
     return (
-        select(Delivery.id, Address.key_hash)
+        select(Delivery.id, Address.key_hash, newest_fingerprint())
         .join(Address, Address.id == Delivery.address_id)
         .where(is_given(dialect, _IDS, Delivery.__table__.c.id))
         .order_by(Delivery.id)
@@ -215,6 +231,7 @@ def _suppressed(row: Any) -> dict[str, Any]:
         "id": row.id,
         "hash": _text(row.row_hash[:HASH_BYTES]),
         "act": row.act,
+        "key": row.key,
         "to": [row.kind, _text(row.key_hash)],
         "controller": row.controller,
         "channel": row.channel,
@@ -234,6 +251,7 @@ def _refused(row: Any) -> dict[str, Any]:
         "id": row.id,
         "hash": _text(row.row_hash[:HASH_BYTES]),
         "kind": row.kind,
+        "key": row.key,
         "to": [row.channel, _text(row.key_hash)],
         "controller": row.controller,
         "purpose": row.purpose,
@@ -256,7 +274,8 @@ def _sent(
     if run.link_salt is None:
         return  # opened before there were salts: nothing would tell it from another run
     dialect = session.get_bind().dialect.name
-    people = session.connection().execute(_people(dialect), {_IDS: id_list(dialect, delivery_ids)})
+    given = {_IDS: id_list(dialect, delivery_ids)}
+    people = session.connection().execute(_people(dialect), given).all()
     yield {
         "is": "sent",
         "run": run.link_salt.hex(),
@@ -265,16 +284,17 @@ def _sent(
         "channel": run.channel,
         "test": run.is_test,
         "at": at.isoformat(),
-        "to": [[delivery_id, _text(key_hash)] for delivery_id, key_hash in people],
+        "key": people[0][2] if people else None,
+        "to": [[delivery_id, _text(key_hash)] for delivery_id, key_hash, _ in people],
     }
 
 
-def _read_suppressed(values: Mapping[str, Any]) -> Suppressed:
+def _read_suppressed(values: Mapping[str, Any], hash_of: _HashOf) -> Suppressed:
     return Suppressed(
         event_id=values["id"],
         row_hash=b64decode(values["hash"]),
         act=SuppressionAct(values["act"]),
-        person=_person(values["to"]),
+        person=_person(values["to"], hash_of),
         controller=values["controller"],
         channel=values["channel"],
         purpose=values["purpose"],
@@ -287,12 +307,12 @@ def _read_suppressed(values: Mapping[str, Any]) -> Suppressed:
     )
 
 
-def _read_refused(values: Mapping[str, Any]) -> Refused:
+def _read_refused(values: Mapping[str, Any], hash_of: _HashOf) -> Refused:
     return Refused(
         event_id=values["id"],
         row_hash=b64decode(values["hash"]),
         kind=ConsentKind(values["kind"]),
-        person=_person(values["to"]),
+        person=_person(values["to"], hash_of),
         controller=values["controller"],
         purpose=values["purpose"],
         occurred_at=datetime.fromisoformat(values["at"]),
@@ -301,7 +321,7 @@ def _read_refused(values: Mapping[str, Any]) -> Refused:
     )
 
 
-def _read_sent(values: Mapping[str, Any]) -> Sent:
+def _read_sent(values: Mapping[str, Any], hash_of: _HashOf) -> Sent:
     return Sent(
         run_key=values["run"],
         controller=values["controller"],
@@ -309,20 +329,24 @@ def _read_sent(values: Mapping[str, Any]) -> Sent:
         channel=Channel(values["channel"]),
         is_test=values["test"],
         at=datetime.fromisoformat(values["at"]),
-        messages=tuple((number, b64decode(key_hash)) for number, key_hash in values["to"]),
+        messages=tuple((number, hash_of(key_hash)) for number, key_hash in values["to"]),
     )
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any]], Entry]] = {
+_READERS: dict[str, Callable[[Mapping[str, Any], _HashOf], Entry]] = {
     "suppressed": _read_suppressed,
     "refused": _read_refused,
     "sent": _read_sent,
 }
 
 
-def _person(value: Sequence[str]) -> Person:
+def _person(value: Sequence[str], hash_of: _HashOf) -> Person:
     channel, key_hash = value
-    return Person(Channel(channel), b64decode(key_hash))
+    return Person(Channel(channel), hash_of(key_hash))
+
+
+def _lifted(lift: Lift, written_under: str | None, key_hash: str) -> bytes:
+    return lift(b64decode(key_hash), written_under)
 
 
 def _text(data: bytes) -> str:

@@ -30,6 +30,7 @@ from sender.store.journal_entries import (
     read_entry,
 )
 from sender.store.journal_marks import NOT_ACCEPTED, marks, set_mark
+from sender.store.keys import AddressHasher, require_unrotated
 from sender.store.suppressions import SuppressionEvent
 from sender.vocabulary import SuppressionAct
 
@@ -118,16 +119,20 @@ def require_whole(store: Store) -> dict[str, int]:
         RefusedError: the database is behind its journal, or the journal that it was compared with
             before is not here.
         JournalError: the journal cannot be read, or is another database's.
+        KeyRefusedError: the key was rotated since this process was started, or the journal has
+            lines under a key that is not here.
     """
     if store.journal is None:
         return {}
+    hasher = store.journal.owner.hasher
     with store.read() as session:
+        require_unrotated(session, hasher)
         known = marks(session)
     require_known_journal(store.journal, known)
     read_to: dict[str, int] = {}
     for name, (file, _) in headers(store.journal.files()).items():
         start = known.get(name, NOT_ACCEPTED)
-        found = compare_file(store, file, start)
+        found = compare_file(store, file, start, hasher)
         if found.is_behind:
             raise RefusedError(
                 f"This database is behind its journal {file.path}: it lacks {found}. It was "
@@ -159,16 +164,17 @@ def require_known_journal(journal: Journal, known: Mapping[str, int]) -> None:
         )
 
 
-def compare_file(store: Store, file: JournalFile, start: int) -> Comparison:
+def compare_file(store: Store, file: JournalFile, start: int, hasher: AddressHasher) -> Comparison:
     """Compare a journal from a place on with the database. Reads only.
 
     Raises:
         RefusedError: the file is shorter than it was.
         JournalError: it cannot be read.
+        KeyRefusedError: it has lines under a key that is not the hasher's.
     """
     require_not_shorter(file, start)
     found = Comparison(end=start)
-    for some in entries(file, start):
+    for some in entries(file, start, hasher):
         found.end = some[-1].end
         found.damaged += sum(one.entry is None for one in some)
         with store.read() as session:  # begun after the lines were read
@@ -190,13 +196,26 @@ def require_not_shorter(file: JournalFile, start: int) -> None:
         )
 
 
-def entries(file: JournalFile, start: int, end: int | None = None) -> Iterator[list[Read]]:
-    """Yield the journal's lines from `start` on, up to `end`, some hundred at once."""
+def entries(
+    file: JournalFile, start: int, hasher: AddressHasher, end: int | None = None
+) -> Iterator[list[Read]]:
+    """Yield the journal's lines from `start` on, up to `end`, some hundred at once.
+
+    Whatever key a line was written under, its people stand by the hash under the newest.
+
+    Raises:
+        KeyRefusedError: a line was written under a key that is not the hasher's.
+    """
+    begun_under = file.header().key
+
+    def lift(key_hash: bytes, written_under: str | None) -> bytes:
+        return hasher.lift(key_hash, written_under or begun_under)
+
     some: list[Read] = []
     for place, line in file.lines(start):
         if end is not None and place > end:
             break
-        some.append(Read(place, read_entry(line)))
+        some.append(Read(place, read_entry(line, lift)))
         if len(some) == LINES_AT_ONCE:
             yield some
             some = []

@@ -63,7 +63,7 @@ def journaled(path: Path) -> list[str]:
 
 
 def keep_journal(store: Store, path: Path) -> Path:
-    store.journal = Journal(path, Owner("key", "database"), SystemClock())
+    store.journal = Journal(path, Owner(HASHER, "database"), SystemClock())
     return path
 
 

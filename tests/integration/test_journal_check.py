@@ -12,6 +12,7 @@ from sender.store.engine import Store
 from sender.store.journal import JournalError, JournalFile, Owner
 from sender.store.journal_entries import Suppressed
 from sender.store.journal_marks import marks
+from sender.store.keys import AddressHasher
 from sender.suppression.journal import remember, require_up_to_date, require_whole
 from sender.vocabulary import (
     BlockCause,
@@ -180,9 +181,11 @@ class TestWhichJournal:
         assert len(desk.blocks()) == 2
 
     def test_a_journal_of_another_key_is_refused(self, desk: Desk, tmp_path: Path) -> None:
-        foreign = journal_at(tmp_path / "foreign.journal", Owner("00" * 16, "11" * 16))
+        foreign = journal_at(
+            tmp_path / "foreign.journal", Owner(AddressHasher(bytes(32)), "11" * 16)
+        )
         foreign.append(["{}"])
-        with pytest.raises(JournalError, match="another SENDER_HASH_KEY"):
+        with pytest.raises(JournalError, match="a key that SENDER_HASH_KEY lacks"):
             desk.replay(foreign.path)
 
     def test_a_new_database_takes_what_a_lost_one_had(
@@ -190,7 +193,7 @@ class TestWhichJournal:
     ) -> None:
         desk.opt_out()
         backup.restore()
-        desk.store.journal = journal_at(tmp_path / "new.journal", Owner(OWNER.key, "11" * 16))
+        desk.store.journal = journal_at(tmp_path / "new.journal", Owner(OWNER.hasher, "11" * 16))
         assert desk.replay(desk.path).lacking.noes == 1
         assert len(desk.blocks()) == 1
 

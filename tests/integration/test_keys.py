@@ -60,7 +60,7 @@ def test_neither_fingerprint_nor_refusal_tells_the_key(monkeypatch: pytest.Monke
     monkeypatch.setenv("SENDER_HASH_KEY", secret)
     settings = load_settings()
     with pytest.raises(KeyRefusedError) as refused:
-        _ = settings.hash_key_bytes
+        _ = settings.hash_keys
     assert secret not in str(refused.value)
     assert secret not in repr(settings)
     assert HASHER.fingerprint not in bytes(range(32)).hex()
@@ -83,13 +83,13 @@ def test_a_missing_or_malformed_key_is_refused_with_a_remedy(
     if text is not None:
         monkeypatch.setenv("SENDER_HASH_KEY", text)
     with pytest.raises(KeyRefusedError, match=problem) as refused:
-        _ = Settings().hash_key_bytes
+        _ = Settings().hash_keys
     assert "secrets.token_hex(32)" in refused.value.remedy
 
 
 def test_a_key_of_32_bytes_is_taken_with_stray_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDER_HASH_KEY", f" {'ab' * 32}\n")
-    assert Settings().hash_key_bytes == b"\xab" * 32
+    assert Settings().hash_keys == (b"\xab" * 32,)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])

@@ -24,7 +24,7 @@ from sender.store.suppressions import Block
 from sender.vocabulary import BlockCause, Channel, ConsentKind
 from sender.web import opt_out_view
 from sender.web.metrics import OPT_OUTS
-from tests.support.factory import add_point, block
+from tests.support.factory import HASHER, add_point, block
 from tests.support.opt_out_door import EMAIL, ONE_CLICK, Door, open_door, sources
 
 STOPPED = {(BlockCause.OPT_OUT, "email", False)}
@@ -384,7 +384,7 @@ def test_an_opt_out_does_not_hang_on_its_page(lite: Door, monkeypatch: pytest.Mo
 def test_what_the_journal_missed_it_hears_when_it_is_pressed_again(
     lite: Door, tmp_path: Path, act: str
 ) -> None:
-    owner = Owner("key", "database")
+    owner = Owner(HASHER, "database")
     page = lite.get(lite.link)
     lite.store.journal = Journal(tmp_path / "no folder" / "journal", owner, lite.clock)
     assert lite.press(page, act).status == 500

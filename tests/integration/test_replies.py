@@ -31,6 +31,7 @@ from sender.vocabulary import (
     SuppressionAct,
 )
 from tests.support.factory import (
+    HASHER,
     NOW,
     OPERATOR,
     Organisation,
@@ -464,7 +465,7 @@ class TestAgain:
         start = texted("START", SHARED, account_ids=(desk.account_id,))
         desk.take(stop)
         desk.take(start)
-        desk.store.journal = Journal(path, Owner("key", "database"), SystemClock())
+        desk.store.journal = Journal(path, Owner(HASHER, "database"), SystemClock())
         desk.take(start)
         desk.take(stop)
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]

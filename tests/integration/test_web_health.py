@@ -112,7 +112,7 @@ def test_a_database_of_another_key_is_not_ready(store: Store) -> None:
 
 def test_a_journal_that_cannot_be_written_is_not_ready(store: Store, tmp_path: Path) -> None:
     context = web_context(store)
-    owner = Owner(HASHER.fingerprint, "a")
+    owner = Owner(HASHER, "a")
     context.store.journal = Journal(tmp_path / "missing" / "journal", owner, context.clock)
     with serving(context) as url:
         assert answer(f"{url}/readyz") == (503, "Service Unavailable.\n")

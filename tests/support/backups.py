@@ -15,8 +15,9 @@ from sqlalchemy import make_url
 from sender.clock import SystemClock
 from sender.store.engine import Store
 from sender.store.journal import Journal, Owner
+from tests.support.factory import HASHER
 
-OWNER = Owner("ab" * 16, "cd" * 16)
+OWNER = Owner(HASHER, "cd" * 16)
 
 
 def journal_at(path: Path, owner: Owner = OWNER) -> Journal:

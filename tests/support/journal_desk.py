@@ -22,7 +22,7 @@ from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import (
     BlockCause,
 )
-from tests.support.backups import OWNER, journal_at
+from tests.support.backups import journal_at
 from tests.support.campaign_folder import Office
 from tests.support.factory import (
     NOW,
@@ -82,7 +82,6 @@ class Desk:
             self.store,
             self.clock,
             "olive",
-            OWNER.key,
             files=files,
             **options,  # type: ignore[arg-type]  # as they are named
         )
@@ -111,7 +110,7 @@ def keep_journal(office: Office) -> None:
     """Let the office's own process write the journal that its launchers write."""
     context = office.context
     with context.store.read() as session:
-        owner = Owner(context.hasher.fingerprint, database_name(session))
+        owner = Owner(context.hasher, database_name(session))
     context.store.journal = open_journal(context.settings, owner, context.clock)
 
 
@@ -119,5 +118,4 @@ def replay(office: Office, **options: Any) -> Replayed:
     """Replay the office's journal."""
     context = office.context
     store, clock = context.store, context.clock
-    key = context.hasher.fingerprint
-    return Replay(store, clock, context.operator, key, **options).run(dry_run=False)
+    return Replay(store, clock, context.operator, **options).run(dry_run=False)

@@ -12,7 +12,9 @@ import pytest
 
 from sender.store.journal import JournalError, JournalFile, Owner
 from sender.store.journal_entries import read_entry
+from sender.store.keys import AddressHasher
 from tests.support.backups import OWNER, journal_at
+from tests.support.factory import HASHER
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def lines_of(path: Path, start: int = 0) -> list[str]:
 def test_its_first_line_says_whose_it_is_and_names_it(path: Path) -> None:
     name = journal_at(path).append(["one"])
     header = JournalFile(path).header()
-    assert (header.name, header.key, header.database) == (name, OWNER.key, OWNER.database)
+    assert (header.name, header.key, header.database) == (name, HASHER.fingerprint, OWNER.database)
     assert len(name) == 32
     assert lines_of(path) == ["one"]
 
@@ -90,7 +92,9 @@ def test_half_a_first_line_is_begun_anew(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "owner", [Owner("ab" * 16, "00" * 16), Owner("00" * 16, "cd" * 16)], ids=["database", "key"]
+    "owner",
+    [Owner(HASHER, "00" * 16), Owner(AddressHasher(bytes(32)), "cd" * 16)],
+    ids=["database", "key"],
 )
 def test_it_is_written_for_one_database_only(path: Path, owner: Owner) -> None:
     journal_at(path).append(["one"])
