@@ -11,11 +11,12 @@ from sender.campaigns import test_addresses
 from sender.cli.common import JsonFlag, YesFlag, examples, group, opened, read_address
 from sender.cli.output import Facts, Listing, Output
 from sender.controllers import lookup
-from sender.controllers.declarations import OptOutStatement, declare_opt_outs, freeze
+from sender.controllers.declarations import OptOutStatement, declare_opt_outs
 from sender.controllers.file import read_controller_file
 from sender.controllers.registry import Change, add_controller, update_controller
 from sender.controllers.sending_policy import load_policy
 from sender.store.controllers import Controller, ProviderAccount
+from sender.subjects.freezing import freeze_controller
 
 app = group("The legal entities that messages come from.")
 test_address_app = group("The addresses that marked tests may go to, once their holder agreed.")
@@ -89,12 +90,12 @@ def freeze_(
         with context.store.read() as session:
             lookup.find_controller(session, slug)
         output.confirm(f"Freeze {slug}, for good?", yes=yes)
-        now = context.clock.now()
-        with context.store.write() as session:
-            freeze(session, slug, reason=reason, operator=context.operator, now=now)
+        done = freeze_controller(context, slug, reason=reason)
+    paused = ", ".join(str(number) for number in done.schedules)
     output.show(
-        {"controller": slug, "frozen_at": now},
+        {"controller": slug, "frozen_at": done.at, "paused_schedules": done.schedules},
         f"{slug} is frozen: consent given before now no longer counts.",
+        f"Schedules paused: {paused or 'none'}.",
     )
 
 
