@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.contacts.filter import nearest
-from sender.controllers.lookup import current_version
+from sender.controllers.lookup import current_version, latest_freeze
 from sender.store.consents import Purpose
 from sender.store.controllers import (
     Controller,
@@ -86,11 +86,22 @@ class _Finder:
             remedy = _did_you_mean(slug, known) or "Add it with: sender controller add FILE.toml"
             self.source.refuse(key, f"there is no controller {slug!r}.", remedy)
             return None
+        self._require_free(controller, key)
         purpose = self._purpose(controller, key)
         if purpose is None:
             return None
         version = current_version(self.session, controller.id)
         return ResolvedBody(controller.id, slug, version, purpose)
+
+    def _require_free(self, controller: Controller, key: TomlKey) -> None:
+        """Refuse to speak for a frozen body; its own campaigns go person by person."""
+        if key == ("controller",) or latest_freeze(self.session, controller.id) is None:
+            return
+        self.source.refuse(
+            key,
+            f"{controller.slug} is frozen; nothing is sent on its behalf (guidance ¶84-86).",
+            "Leave it out.",
+        )
 
     def identity(self, own: ResolvedBody) -> SenderIdentity | None:
         wanted, channel = self.definition.sender, self.definition.channel
