@@ -18,6 +18,7 @@ from sender.delivery.runs import Counts, count, get_run
 from sender.store.campaigns import Campaign, CampaignVersion, Run, StagedRecipient
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import Controller
+from sender.spreadsheet import harmless
 from sender.store.deliveries import Delivery
 from sender.vocabulary import Channel, DeliveryState
 
@@ -163,8 +164,7 @@ def _rows(session: Session, run_id: int) -> Iterator[tuple[object, ...]]:
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    text = str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return harmless(str(value))
 
 
 def _versions(session: Session, run_id: int) -> Counter[int]:
