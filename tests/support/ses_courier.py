@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from sender.clock import SystemClock
 from sender.inbound.receive import receive
@@ -59,11 +61,22 @@ def event_of(message: Received, kind: str) -> dict[str, Any]:
 def take_in(
     office: Office, messages: Iterable[Received], *, kinds: tuple[str, ...] = ("Send", "Delivery")
 ) -> None:
-    """Take in what SES tells of these messages, as its webhook does."""
+    """Take in what SES tells of these messages, as its webhook does.
+
+    Many in a transaction, for speed, so that one may cross with what a web server takes in at the
+    same time; as SES would, this tells it again then.
+    """
     events = [(message, kind) for message in messages for kind in kinds]
     for first in range(0, len(events), _IN_A_TRANSACTION):
+        some = events[first : first + _IN_A_TRANSACTION]
+        while not _are_taken_in(office, some):
+            pass
+
+
+def _are_taken_in(office: Office, events: Iterable[tuple[Received, str]]) -> bool:
+    try:
         with office.store.write() as session:
-            for message, kind in events[first : first + _IN_A_TRANSACTION]:
+            for message, kind in events:
                 name = _name(message, kind)
                 receive(
                     session,
@@ -74,6 +87,11 @@ def take_in(
                     now=office.context.clock.now(),
                     keep_for=timedelta(days=1),
                 )
+    except OperationalError as error:
+        if isinstance(error.orig, DeadlockDetected):
+            return False
+        raise
+    return True
 
 
 def _name(message: Received, kind: str) -> str:
