@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     """How long what a provider told us is kept as it came, without addresses."""
     inbox_retention_days: int = Field(default=730, ge=30, le=3650)
     """How long the words of people's replies are kept."""
+    limitation_years: int = Field(default=6, ge=1, le=30)
+    """How long the evidence of a consent is kept after the last message that relied on it."""
+    values_retention_days: int = Field(default=396, ge=30, le=3650)
+    """How long the personal values that a message used are kept beside it: thirteen months."""
     journal: str = "opt-outs.journal"
     """The file, outside the database, to which each opt-out is also written; `off` for none."""
     metrics_token: SecretStr | None = None
