@@ -14,6 +14,8 @@ _TITLES: Final[Mapping[str, str]] = {
     "inbox.waiting": "Replies wait for a person",
     "quota.nearly_used": "The daily quota is nearly used up",
     "reconcile.missed_opt_outs": "Opt-outs that no webhook had brought",
+    "request.due": "A person's request is due",
+    "request.overdue": "A person's request is overdue",
     "run.paused": "A run paused itself",
     "run.stopped": "A run stopped",
     "schedule.failed": "An occurrence failed",

@@ -22,6 +22,7 @@ from sender.store.alert_book import (
 from sender.store.campaigns import Run
 from sender.store.controllers import Controller
 from sender.store.inbound import Alert, AlertTelling, InboxMessage
+from sender.subjects.reminders import remind_of_requests
 
 INBOX_PATIENCE: Final = timedelta(hours=4)
 """How long a reply that may be a no may wait for a person."""
@@ -49,6 +50,7 @@ def raise_due_alerts(context: Context) -> None:
         for alert in _standing(session, [INBOX_WAITING, *_OF_RUNS]):
             if _is_over(session, alert, waiting):
                 resolve(session, alert, now=now, operator=_ITSELF)
+        remind_of_requests(session, now)
 
 
 def list_alerts(session: Session, *, everything: bool) -> list[Listed]:

@@ -101,3 +101,24 @@ def test_a_closed_purpose_stays_closed(desk: Desk) -> None:
     refused = desk.sender(*close, "--reason", "Again", "--on", "2099-06-01")
     assert (refused.code, "cannot be reopened" in refused.err) == (1, True)
     assert desk.sender(*close, "--reason", " ").code == 1
+
+
+def test_a_letter_is_written_down_and_answered(desk: Desk) -> None:
+    opened = ("request", "open", "complaint", "-c", "riverside", "--received-on", "2026-01-05")
+    request = desk.read(*opened, "--address", "ann@example.org", "--words", "Stop it")["request"]
+    number = str(request["id"])
+    assert (request["who"], request["deadline"]) == ("Ann Okafor", "2026-02-03")
+    assert desk.sender("request", "close", number, "--outcome", "done", "--answer", "x").code == 1
+    desk.done("request", "acknowledge", number, "--on", "2026-01-06")
+    assert desk.read("request", "list")["requests"][0]["deadline"] == "2026-02-05"
+    desk.done("request", "close", number, "--outcome", "done", "--answer", "Explained by phone")
+    assert desk.read("request", "list", "-c", "riverside") == {"requests": []}
+    assert desk.read("request", "list", "--all")["requests"][0]["outcome"] == "done"
+
+
+def test_an_objection_at_the_desk_needs_no_second_command(desk: Desk) -> None:
+    opened = ("request", "open", "objection", "-c", "riverside", "--received-on", "2026-01-05")
+    desk.done(*opened, "--address", "ann@example.org")
+    assert desk.read("suppress", "check", "+447911123456", "-c", "riverside")["blocked"]
+    assert desk.sender(*opened, "--requester", "Somebody").code == 1
+    assert desk.sender(*opened[:-1], "soon", "--address", "ann@example.org").code == 2
