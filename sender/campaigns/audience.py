@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from sender.campaigns.files import FileLookup, SourceText
 from sender.campaigns.sections import Section
 from sender.campaigns.source_query import check_query
+from sender.consent.expiring import MOST_DAYS, read_days
 from sender.contacts.filter import Filter
 from sender.contacts.filter_language import FilterError, parse_filter
 
@@ -36,20 +38,23 @@ class AudienceSource:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The controller's contacts, all where both are None.
+    """The controller's contacts, all where everything is None.
 
     Attributes:
         where: narrows them.
         source: brings them from elsewhere instead.
+        expiring_within: narrows them to those whose consent ends within this time, who are asked
+            to reconfirm (guidance ¶57).
     """
 
     where: Filter | None = None
     source: AudienceSource | None = None
+    expiring_within: timedelta | None = None
 
 
 def parse_audience(campaign: Section, lookup: FileLookup) -> Audience:
     """Read `[audience]`."""
-    section = campaign.section("audience", ("where", "source"))
+    section = campaign.section("audience", ("where", "source", "expiring_within"))
     if section is None:
         return Audience()
     if section.has("where") and section.has("source"):
@@ -58,7 +63,27 @@ def parse_audience(campaign: Section, lookup: FileLookup) -> Audience:
             "cannot stand beside a source.",
             "Put the condition into the WHERE of the source's query.",
         )
-    return Audience(_where(section), _source(section, lookup))
+    if section.has("expiring_within") and section.has("source"):
+        section.refuse(
+            "expiring_within",
+            "cannot stand beside a source.",
+            "People whose consent ends soon are found among the controller's contacts.",
+        )
+    return Audience(_where(section), _source(section, lookup), _expiring_within(section))
+
+
+def _expiring_within(section: Section) -> timedelta | None:
+    text = section.text("expiring_within")
+    if text is None:
+        return None
+    within = read_days(text)
+    if within is None:
+        section.refuse(
+            "expiring_within",
+            f"{text!r} is not a time from 1 to {MOST_DAYS:,} days.",
+            'Write a number of days or weeks, such as "60d" or "8w".',
+        )
+    return within
 
 
 def _where(section: Section) -> Filter | None:

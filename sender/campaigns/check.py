@@ -12,17 +12,17 @@ from sender.campaigns.links import Link, LinkProblem, check_links
 from sender.campaigns.message import CampaignRenderer, make_renderer
 from sender.campaigns.plan import Cost, Size, cost_of, measure
 from sender.campaigns.preview import scopes_of_campaign
+from sender.campaigns.refresh import contacts_of
 from sender.campaigns.requirements import require_stricter, require_unexpired
 from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.campaigns.shapes import audience_shapes
 from sender.contacts.filter import unknown_attributes
 from sender.context import Context
-from sender.delivery.audience import ContactAudience
 from sender.delivery.planning import forecast
 from sender.errors import SenderError
 from sender.rendering.message import RenderedEmail, RenderedMessage
 from sender.store.contacts import Contact
-from sender.suppression.links import opt_out_links
+from sender.suppression.links import confirm_url_of, opt_out_links
 from sender.vocabulary import Reason
 
 _HREF = re.compile(r"""\bhref\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
@@ -86,7 +86,7 @@ def _check_contacts(
 ) -> CheckReport:
     definition = campaign.definition
     where = definition.audience.where
-    audience = ContactAudience(campaign.own.controller_id, definition.channel, where)
+    audience = contacts_of(session, campaign, where, context.clock.now())
     shapes = audience_shapes(session, audience)
     report = renderer.check(shapes)
     errors: list[SenderError] = [*_unknown_attributes(session, campaign), *report.errors]
@@ -117,8 +117,8 @@ def fixed_links(message: RenderedMessage) -> list[Link]:
         found = [*_HREF.findall(message.html), *_BARE_URL.findall(message.text)]
     else:
         found = _BARE_URL.findall(message.body)
-    own = message.opt_out_url
-    wanted = [url for url in dict.fromkeys(found) if url != own and not _is_other(url)]
+    own = {message.opt_out_url, confirm_url_of(message.opt_out_url or "")}
+    wanted = [url for url in dict.fromkeys(found) if url not in own and not _is_other(url)]
     return [Link(url, "the rendered message") for url in wanted]
 
 

@@ -18,6 +18,7 @@ from sender.campaigns.files import (
     SourceText,
     read_text,
 )
+from sender.campaigns.refresh_file import check_refresh
 from sender.campaigns.schedule import Schedule, parse_schedule
 from sender.campaigns.sections import SLUG_RULE, Section, is_slug
 from sender.campaigns.window import parse_window
@@ -137,6 +138,7 @@ def _parse(text: str, lookup: FileLookup, path: Path) -> CampaignDefinition:
     channel = section.word("channel", Channel)
     _refuse_keys_of_other_channel(section, channel)
     definition = _definition(section, channel, lookup)
+    check_refresh(section, definition)
     source.raise_if_refused()
     return replace(definition, files=CampaignFiles(path.name, text, lookup.read()))
 

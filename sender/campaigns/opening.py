@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.campaigns.pinning import find_campaign, pin
+from sender.campaigns.refresh import narrow_run
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.context import Context
 from sender.controllers.sending_policy import load_policy
@@ -161,6 +162,7 @@ def open_run(
         operator=context.operator,
         created_at=context.clock.now(),
     )
+    narrow_run(session, run, campaign, context.clock.now())
     session.add(run)
     session.flush()
     session.add_all(

@@ -12,6 +12,7 @@ from sender.campaigns.message import (
     make_renderer,
 )
 from sender.campaigns.plan import Cost, Size, cost_of, measure, sample_recipients
+from sender.campaigns.refresh import contacts_of
 from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.consent.policy import Scope
 from sender.consent.scopes import load_scope
@@ -83,9 +84,7 @@ def _size(
     preview_url: str,
 ) -> Size:
     definition = campaign.definition
-    audience = ContactAudience(
-        campaign.own.controller_id, definition.channel, definition.audience.where
-    )
+    audience = contacts_of(session, campaign, definition.audience.where, context.clock.now())
     scopes = scopes_of_campaign(session, context, campaign)
     recipients = forecast(session, scopes, audience)[None]
     return measure(
@@ -109,7 +108,8 @@ def _point_id(
 ) -> int:
     definition, controller_id = campaign.definition, campaign.own.controller_id
     if raw_address is None:
-        audience = ContactAudience(controller_id, definition.channel, definition.audience.where)
+        where, now = definition.audience.where, context.clock.now()
+        audience = contacts_of(session, campaign, where, now)
         keys = first_allowed(session, scopes_of_campaign(session, context, campaign), audience, 1)
         if not keys:
             raise RefusedError(

@@ -1,8 +1,9 @@
 """The audience of a run, as its pinned file and its occurrence say."""
 
 from sender.campaigns.definition import CampaignDefinition
+from sender.campaigns.refresh import contacts_of_run
 from sender.campaigns.schedule_audience import where_of
-from sender.delivery.audience import Audience, ContactAudience, StagedAudience
+from sender.delivery.audience import Audience, StagedAudience
 from sender.store.campaigns import Run
 
 
@@ -11,4 +12,4 @@ def audience_of_run(run: Run, definition: CampaignDefinition) -> Audience:
     if definition.audience.source is not None:
         return StagedAudience(run.id)
     where = where_of(definition, run.audience_day)
-    return ContactAudience(run.controller_id, run.channel, where)
+    return contacts_of_run(run, where)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.preview import scopes_of_campaign
+from sender.campaigns.refresh import contacts_of
 from sender.campaigns.resolve import ResolvedCampaign, resolve
 from sender.campaigns.schedule import Once
 from sender.campaigns.schedule_audience import where_of
@@ -18,7 +19,6 @@ from sender.campaigns.schedule_state import STANDING, approved_text, occurrences
 from sender.campaigns.schedule_times import Due
 from sender.context import Context
 from sender.controllers.lookup import current_version
-from sender.delivery.audience import ContactAudience
 from sender.delivery.planning import forecast
 from sender.store.campaigns import Campaign
 from sender.store.controllers import Controller
@@ -202,11 +202,8 @@ class _Reach:
 
     def _count(self, day: date | None) -> int:
         campaign = self.campaign
-        audience = ContactAudience(
-            campaign.own.controller_id,
-            campaign.definition.channel,
-            where_of(campaign.definition, day),
-        )
+        where = where_of(campaign.definition, day)
+        audience = contacts_of(self.session, campaign, where, self.context.clock.now())
         scopes = scopes_of_campaign(self.session, self.context, campaign)
         return forecast(self.session, scopes, audience)[None]
 

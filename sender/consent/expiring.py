@@ -109,7 +109,7 @@ def _of_scope(session: Session, scope: Scope, purpose: str, then: datetime) -> l
     query = (
         select(Contact, ContactPoint.address, live.c.last_affirmative_at, live.c.ends_at)
         .join(ContactPoint, ContactPoint.id == live.c.point_id)
-        .join(Contact, Contact.id == live.c.contact_id)
+        .join(Contact, Contact.id == ContactPoint.contact_id)
         .where(over_by(live, replace(scope, at=then)))
     )
     found = []

@@ -13,22 +13,27 @@ from sender.store.contacts import ContactPoint
 def live_consents(scope: Scope) -> Subquery:
     """Return everybody whom the policy allows now: what they agreed with, and until when.
 
-    The columns are `point_id`, `contact_id`, `address_id`, `last_affirmative_at` and `ends_at`.
-    The rules are those of `sender.consent.eligibility`. Objected people are not in it (guidance
-    ¶72).
+    The columns are `point_id`, `address_id`, `last_affirmative_at` and `ends_at`. The rules are
+    those of `sender.consent.eligibility`. Objected people are not in it (guidance ¶72).
     """
-    candidates = _with_a_yes(scope)
-    judged = decisions(People(candidates, _everybody), [scope]).subquery("judged_now")
-    columns = candidates.c
+    people = People(_with_a_yes(scope), _everybody)
+    judged = decisions(people, [scope]).subquery("judged_now")
+    state = ConsentState
     return (
         select(
-            columns.key.label("point_id"),
-            columns.contact_id,
-            columns.address_id,
-            columns.last_affirmative_at,
-            columns.ends_at,
+            judged.c.key.label("point_id"),
+            judged.c.address_id,
+            state.last_affirmative_at,
+            state.ends_at,
         )
-        .join(judged, judged.c.key == columns.key)
+        .join(
+            state,
+            and_(
+                state.controller_id == scope.controller_id,
+                state.purpose_id == scope.purpose_id,
+                state.address_id == judged.c.address_id,
+            ),
+        )
         .where(judged.c.reason.is_(None))
         .subquery("live")
     )
@@ -51,8 +56,6 @@ def _with_a_yes(scope: Scope) -> Subquery:
             ContactPoint.contact_id,
             ContactPoint.address_id,
             ContactPoint.address.is_not(None).label("has_address"),
-            state.last_affirmative_at,
-            state.ends_at,
         )
         .join(
             state,

@@ -1,15 +1,17 @@
 """Whom a run is about: the controller's contact points, or recipients staged from elsewhere."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from sender.consent.eligibility import People, same_or_between
+from sender.consent.eligibility import AFFIRMED, People, same_or_between
 from sender.contacts.filter import Filter
 from sender.contacts.filter_sql import compile_filter
 from sender.store.campaigns import StagedRecipient
+from sender.store.consents import ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.vocabulary import Channel
 
@@ -36,6 +38,38 @@ class Audience(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """People whose yes to one purpose counts now, and soon no longer (guidance ¶57).
+
+    Attributes:
+        purpose_id: the purpose.
+        fresh_after: their last affirmative act is later than this,
+        stale_by: and not later than this; or
+        ends_after: their consent ends after this moment
+        ended_by: and by this one.
+    """
+
+    purpose_id: int
+    fresh_after: datetime
+    stale_by: datetime
+    ends_after: datetime
+    ended_by: datetime
+
+    def of(self, controller_id: int) -> ColumnElement[bool]:
+        """Return the condition on `ConsentState`."""
+        state = ConsentState
+        return and_(
+            state.controller_id == controller_id,
+            state.purpose_id == self.purpose_id,
+            state.address_id == ContactPoint.address_id,
+            state.status.in_(AFFIRMED),
+            state.last_affirmative_at > self.fresh_after,
+            state.ends_at.is_(None) | (state.ends_at > self.ends_after),
+            or_(state.last_affirmative_at <= self.stale_by, state.ends_at <= self.ended_by),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ContactAudience:
     """A controller's contacts on one channel, narrowed by the campaign's filter.
 
@@ -46,6 +80,7 @@ class ContactAudience:
     controller_id: int
     channel: Channel
     where: Filter | None = None
+    expiring: Expiring | None = None
 
     @property
     def key_column(self) -> str:
@@ -61,10 +96,14 @@ class ContactAudience:
             ContactPoint.address.is_not(None).label("has_address"),
             ContactPoint.contact_id,
         ).where(self._mine(), within(ContactPoint.address_id))
-        if self.where is not None:
+        if self.expiring is not None:
+            query = query.join(ConsentState, self.expiring.of(self.controller_id))
+        if self.where is not None or self.expiring is not None:
             query = query.join(Contact, Contact.id == ContactPoint.contact_id).where(
-                Contact.objected_at.is_(None), compile_filter(self.where, Contact)
+                Contact.objected_at.is_(None)
             )
+        if self.where is not None:
+            query = query.where(compile_filter(self.where, Contact))
         return People(query.subquery("people"), within)
 
     def range_end(self, session: Session, low: int, size: int) -> int | None:

@@ -20,6 +20,7 @@ from sender.consent.freshness import FreshnessPolicy
 from sender.consent.policy import Scope
 from sender.delivery.frequency import Person, caps_on
 from sender.delivery.recovery import was_ended
+from sender.delivery.refresh_asks import asked_already
 from sender.delivery.row_writes import Mark, write_marks
 from sender.delivery.scopes import scopes_of_run
 from sender.store.campaigns import Run, StagedRecipient
@@ -128,6 +129,8 @@ def look_and_mark(
     }
     may_go = (_person(item) for item in waiting if item.delivery_id not in skipped)
     skipped |= dict.fromkeys(over_the_cap(may_go), Reason.FREQUENCY_CAP)
+    may_ask = (_person(item) for item in waiting if item.delivery_id not in skipped)
+    skipped |= dict.fromkeys(asked_already(session, run, may_ask, at), Reason.ALREADY_SENT)
     _skip(session, verdicts, skipped)
     going = [item for item in waiting if item.delivery_id not in skipped]
     _mark(session, _Marking(run, dispatcher_id, at), going, verdicts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sender.rendering.values import (
     ATTRIBUTE_HOLES,
+    CONFIRM_HOLE,
     HOLE,
     OPT_OUT_HOLE,
     SOURCE_HOLE,
@@ -16,13 +17,14 @@ from sender.rendering.values import (
     escape_text,
     escape_url,
 )
+from sender.suppression.links import confirm_url_of
 
 Escape = Callable[[str], str]
 
 _TAG = re.compile(r'<[a-zA-Z/](?:"[^"]*"|[^">])*>')
 _URL_ATTRIBUTE = re.compile(r' (?:href|src)="[^"]*"')
 _RANGE = ATTRIBUTE_HOLES - TEXT_HOLES
-_NEITHER_VALUE = -1, -2
+_NO_VALUES = {OPT_OUT_HOLE: -1, SOURCE_HOLE: -2, CONFIRM_HOLE: -3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Pieces:
 
     Attributes:
         literals: one more than there are holes.
-        holes: (index of the value, its escape); indices -1 and -2 mean opt-out link and source.
+        holes: (index of the value, its escape); indices below 0 mean opt-out link, source
+            and confirm link, as `_NO_VALUES` says.
     """
 
     literals: tuple[str, ...]
@@ -41,12 +44,15 @@ class Pieces:
         """Return the text for one recipient."""
         filled = [self.literals[0]]
         for literal, (index, escape) in zip(self.literals[1:], self.holes, strict=True):
-            if index >= 0:
-                value = values[index]
-            else:
-                value = opt_out_url if index == _NEITHER_VALUE[0] else source
+            value = values[index] if index >= 0 else _of_run(index, opt_out_url, source)
             filled += (escape(value), literal)
         return "".join(filled)
+
+
+def _of_run(index: int, opt_out_url: str, source: str) -> str:
+    if index == _NO_VALUES[CONFIRM_HOLE]:
+        return confirm_url_of(opt_out_url)
+    return opt_out_url if index == _NO_VALUES[OPT_OUT_HOLE] else source
 
 
 def cut_markup(html: str) -> Pieces:
@@ -67,8 +73,8 @@ def _cut(text: str, escapes: Sequence[Escape], *, special: Escape) -> Pieces:
 
 
 def _hole(character: str, escapes: Sequence[Escape], special: Escape) -> tuple[int, Escape]:
-    if character in {OPT_OUT_HOLE, SOURCE_HOLE}:
-        return _NEITHER_VALUE[character == SOURCE_HOLE], special
+    if character in _NO_VALUES:
+        return _NO_VALUES[character], special
     place, index = divmod(ord(character) - TEXT_HOLES, _RANGE)
     return index, escapes[place]
 

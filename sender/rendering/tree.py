@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from sender.rendering.refusal import Rule, broken
-from sender.rendering.values import HOLE, OPT_OUT_HOLE, SOURCE_HOLE
+from sender.rendering.values import CONFIRM_HOLE, HOLE, OPT_OUT_HOLE, SOURCE_HOLE
 
 VOID = frozenset({"br", "col", "hr", "img", "meta"})
 BLOCKS = frozenset({
@@ -29,6 +29,7 @@ ATTRIBUTES = frozenset({
     "http-equiv", "id", "lang", "name", "rel", "role", "rowspan", "scope", "src", "start", "style",
     "target", "title", "type", "valign", "width", "xmlns",
 })  # fmt: skip
+_OWN_LINKS = {OPT_OUT_HOLE, CONFIRM_HOLE}
 _META = frozenset({
     "viewport", "color-scheme", "supported-color-schemes", "format-detection", "description",
     "x-apple-disable-message-reformatting", "author", "robots",
@@ -117,9 +118,11 @@ def _refuse_value_place(tag: str, name: str, value: str) -> None:
         raise broken(Rule.VALUE_PLACE, f"A value stands in the attribute {_shown(name)}.")
     if OPT_OUT_HOLE in value and (value != OPT_OUT_HOLE or (tag, name) != ("a", "href")):
         raise broken(Rule.VALUE_PLACE, "The opt-out link is a link's whole address, or text.")
+    if CONFIRM_HOLE in value and (value != CONFIRM_HOLE or (tag, name) != ("a", "href")):
+        raise broken(Rule.VALUE_PLACE, "The confirm link is a link's whole address, or text.")
     if SOURCE_HOLE in value:
         raise broken(Rule.VALUE_PLACE, "The source of the details is said in the text.")
-    if name in {"href", "src"} and value != OPT_OUT_HOLE and not _PREFIX_OF_VALUE.match(value):
+    if name in {"href", "src"} and value not in _OWN_LINKS and not _PREFIX_OF_VALUE.match(value):
         raise broken(
             Rule.VALUE_PLACE,
             "A value decides where a link goes.",
@@ -128,7 +131,7 @@ def _refuse_value_place(tag: str, name: str, value: str) -> None:
 
 
 def _refuse_target(tag: str, name: str, value: str) -> None:
-    if value == OPT_OUT_HOLE:
+    if value in _OWN_LINKS:
         return
     value = HOLE.sub("x", value)
     schemes = {"https", "http"} if name == "src" else {"https", "http", "mailto", "tel"}

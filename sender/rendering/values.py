@@ -17,7 +17,7 @@ LONGEST_VALUE = 2000
 """Characters. Longer values are data by mistake, and a page of them drowns the sender's name."""
 
 TEXT_HOLES, ATTRIBUTE_HOLES, URL_HOLES = 0xE000, 0xE800, 0xF000
-OPT_OUT_HOLE, SOURCE_HOLE = "\uf8fe", "\uf8ff"
+CONFIRM_HOLE, OPT_OUT_HOLE, SOURCE_HOLE = "\uf8fd", "\uf8fe", "\uf8ff"
 HOLE = re.compile("[\ue000-\uf8ff]")
 VALUE_HOLE = re.compile("[\ue000-\uf7ff]")
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from sender.rendering.profile import Recipient, SenderProfile
 from sender.rendering.text import CampaignText
-from sender.rendering.values import OPT_OUT_HOLE, SOURCE_HOLE, Literal, one_line
+from sender.rendering.values import CONFIRM_HOLE, OPT_OUT_HOLE, SOURCE_HOLE, Literal, one_line
 
 ROOTS = frozenset({
     "recipient", "controller", "campaign", "values", "sender_name", "opt_out_url",
-    "third_party_source",
+    "confirm_url", "third_party_source",
 })  # fmt: skip
 CONTROLLER_FIELDS = frozenset({
     "name", "kind", "needs_imprint", "postal_address", "contact_email", "contact_phone", "website",
@@ -37,6 +37,7 @@ def run_variables(
         "values": _constant(text.values),
         "sender_name": _literal(sender_name),
         "opt_out_url": Literal(OPT_OUT_HOLE),
+        "confirm_url": Literal(CONFIRM_HOLE),
     }
 
 

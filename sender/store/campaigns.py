@@ -82,6 +82,14 @@ class Run(Base):
     """Its share of the account's rate beside other runs' weights; None: 1."""
     audience_day: Mapped[date | None] = mapped_column(Date)
     """The day that each person's own date must be, where a schedule goes by an attribute."""
+    expiring_days: Mapped[int | None]
+    """Of a run that asks people to reconfirm: whose consent ends within so many days (¶57)."""
+    expiring_fresh_after: Mapped[datetime | None]
+    """Their last affirmative act is later than this,"""
+    expiring_stale_by: Mapped[datetime | None]
+    """and not later than this; or"""
+    expiring_ended_by: Mapped[datetime | None]
+    """their consent ends by this moment, which is `expiring_days` after the run was opened."""
     planned_through: Mapped[int]
     """The last address id that a part was made for; it only rises."""
     plan_ends_at: Mapped[int | None]

@@ -32,6 +32,16 @@ class OptOutLinks:
         return lambda delivery_id: f"{self.public_url}/u/{self.keys.make(delivery_id, link_salt)}"
 
 
+def confirm_url_of(opt_out_url: str) -> str:
+    """Return the link of the same message by which its reader confirms a consent anew.
+
+    Its token is the message's; the page answers for runs alone that ask people to reconfirm.
+    Without a link there is none: "".
+    """
+    address, found, token = opt_out_url.rpartition("/u/")
+    return f"{address}/k/{token}" if found else ""
+
+
 def opt_out_links(settings: Settings) -> OptOutLinks:
     """Return what makes opt-out links in this installation.
 

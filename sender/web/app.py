@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from sender.context import Context
-from sender.web import health, pages, ses, twilio
+from sender.web import confirm, health, pages, ses, twilio
 from sender.web.answers import plain
 from sender.web.failures import Failures
 from sender.web.headers import SecurityHeaders
@@ -49,7 +49,7 @@ def create_app(context: Context, limits: Limits | None = None) -> FastAPI:
     Raises:
         SettingsError: SENDER_TRUSTED_PROXIES is malformed.
     """
-    routers = [module.routes(context) for module in (pages, ses, twilio, health)]
+    routers = [module.routes(context) for module in (pages, confirm, ses, twilio, health)]
     return assemble(context, routers, limits or Limits())
 
 

@@ -63,7 +63,7 @@ def opt_out_page(
     """
     standing = read_standing(session, message)
     version = current_version(session, message.controller_id)
-    say = _words(message, version)
+    say = words(message, version)
     done = answer or Answer()
     key = done.outcome or standing.stopped.value
     offers = _offers(standing, ticket)
@@ -71,7 +71,7 @@ def opt_out_page(
     asks_bodies = done.asks_bodies and standing.stopped is Stopped.EVERYTHING
     returns = not ticket and done.outcome != "return-asked"
     values = {
-        **_frame(version, say, say(f"title.{key}"), say(f"lead.{key}", names=done.names)),
+        **frame(version, say, say(f"title.{key}"), say(f"lead.{key}", names=done.names)),
         "is_answer": answer is not None,
         "is_asking": is_asking,
         "offers": offers,
@@ -123,7 +123,7 @@ def one_click_page() -> Response:
 
 def _bare_page(key: str) -> Response:
     say = Words(ENGLISH, {})
-    values = _frame(None, say, say(f"{key}.title"), say(f"{key}.lead"))
+    values = frame(None, say, say(f"{key}.title"), say(f"{key}.lead"))
     return render("way_out.html", {**values, "offices": []})
 
 
@@ -138,9 +138,9 @@ def _return_page(
     is_answer: bool = False,
 ) -> Response:
     version = current_version(session, message.controller_id)
-    say = _words(message, version)
+    say = words(message, version)
     values = {
-        **_frame(version, say, say(f"{key}.title"), say(lead or f"{key}.lead")),
+        **frame(version, say, say(f"{key}.title"), say(lead or f"{key}.lead")),
         "is_answer": is_answer,
         "offer": offer,
     }
@@ -151,12 +151,12 @@ def _way_out_page(
     session: Session, key: str, status: HTTPStatus, headers: dict[str, str] | None = None
 ) -> Response:
     say = Words(ENGLISH, {})
-    values = _frame(None, say, say(f"{key}.title"), say(f"{key}.lead"))
+    values = frame(None, say, say(f"{key}.title"), say(f"{key}.lead"))
     values["offices"] = offices(session)
     return render("way_out.html", values, status=status, headers=headers)
 
 
-def _frame(version: ControllerVersion | None, say: Words, title: str, lead: str) -> dict[str, Any]:
+def frame(version: ControllerVersion | None, say: Words, title: str, lead: str) -> dict[str, Any]:
     """Return what every page needs."""
     return {
         "say": say,
@@ -168,7 +168,8 @@ def _frame(version: ControllerVersion | None, say: Words, title: str, lead: str)
     }
 
 
-def _words(message: LinkedMessage, version: ControllerVersion) -> Words:
+def words(message: LinkedMessage, version: ControllerVersion) -> Words:
+    """Return what says the texts of a page about this message."""
     known = message.address is not None
     values = {
         **channel_words(ENGLISH, message.channel),

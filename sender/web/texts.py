@@ -105,6 +105,27 @@ ENGLISH: Final[Mapping[str, str]] = {
         "It is too old, or something was stopped since it was sent. Everything stays stopped. To "
         "get messages again, write to {email}."
     ),
+    # The page of a refresh campaign.
+    "confirm.title": "Do you still want {messages} from {name}?",
+    "confirm.lead": (
+        "They are about “{purpose}” and go to {address}. Nothing changes until you press the "
+        "button. If you do nothing, they stop when your earlier agreement is too old."
+    ),
+    "confirm.consent": "By pressing the button you agree to this again:",
+    "confirm.button": "Yes, I still want them",
+    "confirm.otherwise": (
+        "You want none? The link for opting out in the same message stops them at once."
+    ),
+    "confirmed.title": "Thank you. {messages_first} from {name} will go on",
+    "confirmed.lead": (
+        "We noted that you agreed again to “{purpose}” for {address}. Every message will have a "
+        "way out."
+    ),
+    "not-confirmed.title": "This link no longer works",
+    "not-confirmed.lead": (
+        "It is too old, or something changed since it was sent. Nothing was changed now. If you "
+        "want messages from {name}, write to {email}."
+    ),
     # Links that lead nowhere.
     "unknown.title": "This link is incomplete",
     "unknown.lead": (

@@ -16,7 +16,8 @@ from sender.web.masking import mask
 from sender.web.texts import ENGLISH, Words, channel_words
 
 TEMPLATES = sorted((resource_folder("templates") / "pages").glob("*.html"))
-CODE = sorted((Path(__file__).parents[2] / "sender" / "web").glob("opt_out_*.py"))
+WEB = Path(__file__).parents[2] / "sender" / "web"
+CODE = sorted([*WEB.glob("opt_out_*.py"), *WEB.glob("confirm_*.py")])
 SOURCES = "".join(path.read_text(encoding="utf-8") for path in [*TEMPLATES, *CODE])
 SPOKEN_ATTRIBUTES = {"alt", "aria-label", "content", "placeholder", "title"}
 NOT_SPOKEN = {"width=device-width, initial-scale=1", "light dark", "no-referrer", "noindex"}
