@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
+from sender.contacts.written_name import read_name
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.keys import AddressHasher
 from sender.vocabulary import Channel, ContactSource
@@ -30,7 +31,8 @@ class Found:
 def find_people(session: Session, controller_id: int, text: str, *, limit: int) -> list[Found]:
     """Return people whose reference, last or full name, or postcode is the text.
 
-    Case and space don't matter; the text is no pattern. Names may be given in part.
+    Case and space don't matter; the text is no pattern. Names and postcodes may be given in part
+    from their beginning, a name also as letters are signed: `Mrs A. Okafor`, `Okafor, A.`.
 
     Args:
         session: any open session.
@@ -39,7 +41,8 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
         limit: how many at most.
     """
     wanted = text.strip().lower()
-    squeezed = wanted.replace(" ", "")
+    if not wanted:
+        return []
     full = func.lower(Contact.first_name) + " " + func.lower(Contact.last_name)
     query = (
         select(Contact)
@@ -49,13 +52,37 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
                 func.lower(Contact.external_ref) == wanted,
                 func.lower(Contact.last_name).startswith(wanted, autoescape=True),
                 full.startswith(wanted, autoescape=True),
-                func.replace(func.lower(Contact.postcode), " ", "") == squeezed,
+                *_by_signature(text),
+                *_by_postcode(text),
             ),
         )
         .order_by(Contact.last_name, Contact.first_name, Contact.id)
         .limit(limit)
     )
     return _described(session, session.scalars(query).all())
+
+
+def _by_signature(text: str) -> list[ColumnElement[bool]]:
+    name = read_name(text)
+    if name is None:
+        return []
+    return [
+        and_(
+            func.lower(Contact.first_name).startswith(name.first, autoescape=True),
+            func.lower(Contact.last_name).startswith(name.last, autoescape=True),
+        )
+        if name.first
+        else func.lower(Contact.last_name).startswith(name.last, autoescape=True)
+    ]
+
+
+def _by_postcode(text: str) -> list[ColumnElement[bool]]:
+    """A part of a postcode has a figure; letters alone are a name."""
+    squeezed = "".join(text.split()).lower()
+    if not any(letter.isdigit() for letter in squeezed):
+        return []
+    whole = func.replace(func.lower(Contact.postcode), " ", "")
+    return [whole.startswith(squeezed, autoescape=True)]
 
 
 def find_by_address(
