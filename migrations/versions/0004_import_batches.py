@@ -28,6 +28,8 @@ def upgrade() -> None:
     for name, length in WORDS.items():
         op.add_column("import_batch", sa.Column(name, sa.String(length=length), nullable=True))
     op.execute(APPROVE_WHAT_COUNTS)
+    op.add_column("contact", sa.Column("retained_for", sa.String(length=100), nullable=True))
+    op.add_column("contact", sa.Column("retain_until", sa.Date(), nullable=True))
     op.create_index(
         "ix_consent_event_batch",
         "consent_event",
@@ -40,5 +42,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_consent_event_batch", "consent_event")
+    op.drop_column("contact", "retain_until")
+    op.drop_column("contact", "retained_for")
     for name in (*MOMENTS, *WORDS):
         op.drop_column("import_batch", name)

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -24,6 +25,7 @@ from sender.imports.approval import approve_batch
 from sender.imports.contacts import import_contacts
 from sender.imports.counts import ImportReport
 from sender.imports.opt_outs import import_opt_outs
+from sender.imports.reading import Storage
 from sender.resources import resource_folder
 from sender.settings import Settings, load_settings
 from sender.store.campaigns import Campaign, Run
@@ -34,6 +36,7 @@ from sender.vocabulary import DeliveryState, RunState
 
 OPERATOR = "demo"
 ENVIRONMENT_FILE = "environment"
+_A_YEAR = timedelta(days=365)
 
 Say = Callable[[str], None]
 
@@ -154,6 +157,7 @@ def _import(context: Context, folder: Path, slug: str) -> None:
         controller_slug=slug,
         path=people / f"{slug}.csv",
         operator=context.operator,
+        storage=Storage("demonstration", context.clock.now().date() + _A_YEAR),
     )
     _approve(context, slug, report)
     with context.store.write() as session:

@@ -8,6 +8,7 @@ from sender.contacts.normalise import AddressRefusedError, normalise
 from sender.errors import FileError
 from sender.imports.csv_file import CsvFile, Record
 from sender.imports.problem import Problem
+from sender.spreadsheet import unmarked
 from sender.vocabulary import Channel
 
 _ANY: Final = None
@@ -101,7 +102,7 @@ def cell(record: Record, place: int | None) -> str:
     """Return a cell without the spaces around it; empty where the row or the file lacks it."""
     if place is None or place >= len(record.cells):
         return ""
-    return record.cells[place].strip()
+    return unmarked(record.cells[place].strip())
 
 
 def _place(names: list[str], wanted: str) -> int | None:

@@ -11,17 +11,25 @@ from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
-from sender.imports.consent_cells import ConsentCells, flaw_of
+from sender.imports.consent_cells import ConsentCells, flaw_of, not_stored
 from sender.imports.context import ImportContext
 from sender.imports.ledgers import KnownConsent, Ledgers, denied
 from sender.imports.opt_out_cells import DEFAULT_SOURCE, OptOut
 from sender.imports.people import People, Person, conflict
 from sender.imports.problem import Problem
+from sender.imports.reading import Storage
 from sender.imports.rows import Row
 from sender.store.controllers import Controller
 from sender.store.keys import AddressHasher
 from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import EVERY_CHANNEL, BlockCause, Channel, ConsentFlaw, ConsentKind
+from sender.vocabulary import (
+    EVERY_CHANNEL,
+    BlockCause,
+    Channel,
+    ConsentFlaw,
+    ConsentKind,
+    ContactSource,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class ImportScope:
     batch_id: int
     operator: str
     now: datetime
+    storage: Storage | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +99,7 @@ class _Chunk:
         self._denied: set[tuple[int, int]] = set()
         self._ledgers, ids = self._look_up(rows)
         self._placed = [self._place(row, ids) for row in rows]
+        self._name_subjects()
 
     def write(self) -> Counter[str]:
         self._object()
@@ -125,12 +135,34 @@ class _Chunk:
         matched = self._people.matched(row, address_ids)
         if not row.is_refused and (problem := conflict(row, address_ids, matched)) is not None:
             row.refuse(problem)
+        if not row.is_refused and not matched and (problem := self._unwanted(row)) is not None:
+            row.refuse(problem)
         if row.is_refused:
-            return Placed(row, address_ids, None, _subjects(address_ids, matched))
-        person = matched[0] if matched else self._people.new()
+            return Placed(row, address_ids, None, [])
+        person = matched[0] if matched else self._people.new(self._scope.storage)
         changed = person.take(row, address_ids)
         self._people.index(person)
         return Placed(row, address_ids, person, [person], not matched, changed)
+
+    def _name_subjects(self) -> None:
+        """Find whom the noes of refused rows count for, also where a later row brought them."""
+        for placed in self._placed:
+            if placed.person is None:
+                matched = self._people.matched(placed.row, placed.address_ids)
+                placed.subjects = _subjects(placed.address_ids, matched)
+
+    def _unwanted(self, row: Row) -> Problem | None:
+        """Return why somebody new is not stored: there is no consent, and no no to keep (¶83)."""
+        if self._scope.storage is not None or any(one.cause.set_by_person for one in row.opt_outs):
+            return None
+        source: ContactSource = row.fields.get("source") or ContactSource.DIRECT
+        flaws = [flaw_of(one, self._scope.context.slug, source) for one in row.consents]
+        if any(
+            flaw is ConsentFlaw.NONE and consent.channel in row.addresses
+            for flaw, consent in zip(flaws, row.consents, strict=True)
+        ):
+            return None
+        return not_stored(flaws)
 
     def _object(self) -> None:
         """Take the objections that the rows tell of."""
@@ -181,19 +213,12 @@ class _Chunk:
             if not targets:
                 placed.row.problems.append(_NOTHING_TO_OPT_OUT)
                 continue
-            fresh = [one for one in targets if not self._is_opted_out(one, opt_out)]
+            channel, cause = opt_out.channel, opt_out.cause
+            fresh = [one for one in targets if not self._ledgers.knows(one, channel, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
-                self._ledgers.opted_out.add((address_id, opt_out.channel))
-                yield self._block(
-                    address_id, opt_out.channel, BlockCause.OPT_OUT, opt_out.at, opt_out.source
-                )
-
-    def _is_opted_out(self, address_id: int, opt_out: OptOut) -> bool:
-        key = (address_id, str(opt_out.channel))
-        if self._ledgers.opted_out & {key, (address_id, EVERY_CHANNEL)}:
-            return True
-        return any(opt_out.is_same_time(at) for at in self._ledgers.opt_out_times[key])
+                self._ledgers.blocked.add((address_id, channel, cause))
+                yield self._block(address_id, channel, cause, opt_out.at, opt_out.source)
 
     def _objected_acts(self) -> Iterator[ConsentAct]:
         """End every consent of the addresses that an objection reached now."""
@@ -243,10 +268,9 @@ class _Chunk:
 
     def _consents(self) -> Iterator[ConsentAct]:
         """Take the consents; one to an address under an objection comes after its no."""
-        for placed in self._placed:
-            person, consent = placed.person, placed.row.consent
-            if person is None or consent is None:
-                continue
+        for placed, consent in self._yeses():
+            person = placed.person
+            assert person is not None
             address_id = placed.address_ids.get(consent.channel)
             address_id = address_id or person.sole_address(consent.channel)
             if address_id is None:
@@ -261,6 +285,10 @@ class _Chunk:
                 known.append(given)
                 flaw = flaw_of(consent, self._scope.context.slug, person.source)
                 yield self._yes(address_id, consent, flaw)
+
+    def _yeses(self) -> Iterator[tuple[Placed, ConsentCells]]:
+        taken = (placed for placed in self._placed if placed.person is not None)
+        return ((placed, consent) for placed in taken for consent in placed.row.consents)
 
     def _nos(self) -> Iterator[tuple[Placed, OptOut]]:
         return ((placed, opt_out) for placed in self._placed for opt_out in placed.row.opt_outs)
@@ -282,7 +310,7 @@ class _Chunk:
             cause=cause,
             occurred_at=at,
             source=source,
-            by_person=True,
+            by_person=cause.set_by_person,
             operator=self._scope.operator,
             batch_id=self._scope.batch_id,
         )

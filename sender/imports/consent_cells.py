@@ -1,9 +1,11 @@
 """The consent that a row tells of, held against the wording that people are said to have seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
+from sender.imports.consent_methods import is_no_act
 from sender.imports.context import ImportContext, NoticeFacts
 from sender.imports.csv_file import Record
 from sender.imports.layout import CONSENT_COLUMNS, Layout
@@ -35,17 +37,17 @@ class ConsentCells:
 
 def read_consent(
     record: Record, layout: Layout, context: ImportContext, now: datetime
-) -> ConsentCells | Problem | None:
-    """Return the row's consent, why it is no evidence of one, or None where the row tells none.
+) -> Sequence[ConsentCells] | Problem:
+    """Return the row's consents, one for each channel, or why it is no evidence of any.
 
     Consent needs to be specific and provable: what was agreed to, on which wording, when and how
     (guidance ¶25, ¶55; UK GDPR Article 7(1)).
     """
     if not layout.has_consent:
-        return None
+        return ()
     cells = {name: layout.cell(record, name) for name in CONSENT_COLUMNS}
     if not any(cells.values()):
-        return None
+        return ()
     missing = [name for name in _NEEDED if not cells[name]]
     if missing:
         return Problem(
@@ -84,6 +86,38 @@ def _not_named(consent: ConsentCells, slug: str) -> ConsentFlaw:
     return ConsentFlaw.NONE
 
 
+def not_stored(flaws: Sequence[ConsentFlaw]) -> Problem:
+    """Return why somebody is not taken whose row tells of no consent, or of none that counts."""
+    column, problem = _FLAWS[flaws[0]] if flaws else ("", "The row tells of no sound consent.")
+    return Problem(
+        column,
+        f"{problem} People without consent are not stored.",
+        "Add the wording they saw (sender notice add) and bring the file in again; or say what "
+        "they are kept for and how long: --store PURPOSE --retain-until DATE (guidance ¶83).",
+    )
+
+
+_FLAWS: Final = {
+    ConsentFlaw.NONE: ("consent_channel", "There is no address for the consent's channel."),
+    ConsentFlaw.CASEWORK: (
+        "consent_method",
+        "Details that people gave for casework are no consent to marketing (guidance ¶28).",
+    ),
+    ConsentFlaw.THIRD_PARTY: (
+        "consent_notice",
+        "The wording did not name this controller (guidance ¶76-77).",
+    ),
+    ConsentFlaw.CHANNEL_NOT_NAMED: (
+        "consent_notice",
+        "The wording did not name this channel (guidance ¶55).",
+    ),
+    ConsentFlaw.PURPOSE_NOT_NAMED: (
+        "consent_notice",
+        "The wording did not name this purpose (guidance ¶52-53).",
+    ),
+}
+
+
 class _Reader:
     """Reads the cells one after the other; `column` is the one that is being read."""
 
@@ -93,25 +127,42 @@ class _Reader:
         self._now = now
         self.column = ""
 
-    def read(self) -> ConsentCells:
+    def read(self) -> list[ConsentCells]:
         purpose = self._take("consent_purpose")
         if purpose not in self._context.purposes:
             raise CellRefusedError(
                 "The controller has no such purpose.",
                 did_you_mean(purpose, list(self._context.purposes)),
             )
-        channel = word(self._take("consent_channel"), Channel)
+        channels = [word(one, Channel) for one in self._take("consent_channel").split()]
         given = self._given()
-        return ConsentCells(
+        first = ConsentCells(
             purpose=purpose,
             purpose_id=self._context.purposes[purpose],
-            channel=channel,
+            channel=channels[0],
             notice=self._notice(given),
             at=given.earliest,
-            method=line_of_text(self._take("consent_method"), _METHOD_LENGTH),
+            method=self._method(),
             source=line_of_text(self._take("consent_source"), _SOURCE_LENGTH),
             ends_at=self._end(given),
         )
+        self._require_named(channels, first.notice)
+        return [replace(first, channel=channel) for channel in dict.fromkeys(channels)]
+
+    def _require_named(self, channels: Sequence[Channel], notice: NoticeFacts) -> None:
+        """Refuse several channels of which the wording did not name each (guidance ¶55)."""
+        self._take("consent_channel")
+        if len(channels) > 1 and not notice.channels.issuperset(channels):
+            raise CellRefusedError(
+                "The wording did not name every one of these channels.",
+                "Name only the channels that people were asked about (guidance ¶55).",
+            )
+
+    def _method(self) -> str:
+        method = line_of_text(self._take("consent_method"), _METHOD_LENGTH)
+        if is_no_act(method):
+            raise CellRefusedError("This is no act by which anybody consents.", _FRESH)
+        return method
 
     def _take(self, column: str) -> str:
         self.column = column

@@ -1,6 +1,7 @@
 """What an import did, in numbers."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -41,6 +42,25 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedForm:
+    """Rows with problems that name one form.
+
+    The wording of that form, once it is added as a notice, may rescue exactly these.
+
+    Attributes:
+        form: the notice, as the rows name it.
+        first_day: the earliest day of their consents, as written.
+        last_day: the latest.
+        rows: how many.
+    """
+
+    form: str
+    first_day: str
+    last_day: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """What an import did, or would do.
 
@@ -48,11 +68,13 @@ class ImportReport:
         batch_id: the batch that the rows came in; None after a dry run, which leaves none.
         counts: what became of the rows.
         rejects_path: the rejects file; None where nothing was wrong.
+        groups: rejected rows that tell of a consent, by the form that they name.
     """
 
     batch_id: int | None
     counts: Counts
     rejects_path: Path | None
+    groups: Sequence[RejectedForm] = ()
 
 
 def counts_of(tally: Counter[str]) -> Counts:

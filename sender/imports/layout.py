@@ -60,7 +60,6 @@ class Layout:
     places: dict[str, int]
     has_consent: bool
     attributes: tuple[AttributeColumn, ...]
-    is_rejects_file: bool
 
     def cell(self, record: Record, column: str) -> str:
         """Return a cell without the spaces around it; empty where the file lacks the column."""
@@ -76,7 +75,7 @@ def layout_of(file: CsvFile) -> Layout:
         FileError: a column is unknown (with the nearest name), stands there twice, is an attribute
             of an unknown type, or nothing tells who a row is about.
     """
-    names = [_column_name(name) for name in file.header]
+    names = [column_name(name) for name in file.header]
     known = {name: place for place, name in enumerate(names) if name in KNOWN_COLUMNS}
     attributes = [
         _attribute(file, name, place)
@@ -90,12 +89,12 @@ def layout_of(file: CsvFile) -> Layout:
         raise _header_error(
             file, "", "No column says who a row is about.", "Add email, mobile or external_ref."
         )
-    is_rejects_file = any(name.startswith(REJECT_PREFIX) for name in names)
     has_consent = not known.keys().isdisjoint(CONSENT_COLUMNS)
-    return Layout(file.header, known, has_consent, tuple(attributes), is_rejects_file)
+    return Layout(file.header, known, has_consent, tuple(attributes))
 
 
-def _column_name(written: str) -> str:
+def column_name(written: str) -> str:
+    """Return a column's name without regard to case and spaces."""
     lowered = written.lower()
     return lowered if lowered.startswith(ATTRIBUTE_PREFIX) else lowered.replace(" ", "_")
 
@@ -118,12 +117,13 @@ def _attribute(file: CsvFile, written: str, place: int) -> AttributeColumn:
 
 
 def _require_known(file: CsvFile, name: str, place: int) -> None:
-    if name in KNOWN_COLUMNS or name.startswith((ATTRIBUTE_PREFIX, REJECT_PREFIX)):
+    if name in KNOWN_COLUMNS or name.startswith(ATTRIBUTE_PREFIX):
         return
     written = file.header[place]
     if not written:
         raise _header_error(file, "", f"Column {place + 1} has no name.", "Name it or remove it.")
-    remedy = f"{did_you_mean(name, list(KNOWN_COLUMNS))} Data of your own: attr.{written}."
+    near = did_you_mean(name, list(KNOWN_COLUMNS))
+    remedy = f"{near} Data of your own: attr.{written}. Or say which it is: --map '{written}=…'."
     raise _header_error(file, written, "This column is not known.", remedy)
 
 

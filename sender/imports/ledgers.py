@@ -8,10 +8,16 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.imports.opt_out_cells import OptOut
 from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.portable import chunks
 from sender.store.suppressions import Block, SuppressionEvent
-from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, ConsentKind, SuppressionAct
+from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, ConsentKind, SuppressionAct
+
+Blocked = tuple[int, str, BlockCause]
+"""Address, channel (or `*`) and why."""
+
+_HERE = (BlockCause.OPT_OUT, BlockCause.BOUNCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,9 @@ class Ledgers:
 
     Attributes:
         objected: addresses under an objection to this controller (or to all), since when.
-        opted_out: addresses with an opt-out from a channel (or `*`) in force at this controller.
-        opt_out_times: when each of these was ever said, released or not.
+        blocked: addresses with an opt-out from a channel (or `*`) or a bounce in force at this
+            controller.
+        block_times: when each of these was ever said, released or not.
         consents: consent events by address and purpose, oldest first.
 
     Args:
@@ -41,8 +48,8 @@ class Ledgers:
     def __init__(self, session: Session, controller_id: int, address_ids: Sequence[int]) -> None:
         self._controller_id = controller_id
         self.objected: dict[int, datetime] = {}
-        self.opted_out: set[tuple[int, str]] = set()
-        self.opt_out_times: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+        self.blocked: set[Blocked] = set()
+        self.block_times: dict[Blocked, list[datetime]] = defaultdict(list)
         self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -51,6 +58,13 @@ class Ledgers:
             self._load_opt_outs(session, some)
             self._load_consents(session, some)
 
+    def knows(self, address_id: int, channel: Channel, opt_out: OptOut) -> bool:
+        """Whether this very no is in force, or was said before, released or not."""
+        key = (address_id, channel.value, opt_out.cause)
+        if self.blocked & {key, (address_id, EVERY_CHANNEL, opt_out.cause)}:
+            return True
+        return any(opt_out.is_same_time(at) for at in self.block_times[key])
+
     def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
         query = select(
             Block.address_id, Block.controller_id, Block.channel, Block.cause, Block.set_at
@@ -58,27 +72,30 @@ class Ledgers:
             Block.address_id.in_(address_ids),
             Block.controller_id.in_([EVERY, self._controller_id]),
             Block.purpose_id == EVERY,
-            Block.cause.in_([BlockCause.OBJECTION, BlockCause.OPT_OUT]),
+            Block.cause.in_([BlockCause.OBJECTION, *_HERE]),
         )
         for address_id, controller_id, channel, cause, set_at in session.execute(query):
-            if cause is BlockCause.OPT_OUT and controller_id == self._controller_id:
-                self.opted_out.add((address_id, channel))
+            if cause in _HERE and controller_id == self._controller_id:
+                self.blocked.add((address_id, channel, cause))
             elif cause is BlockCause.OBJECTION and channel == EVERY_CHANNEL:
                 earlier = self.objected.get(address_id, set_at)
                 self.objected[address_id] = min(earlier, set_at)
 
     def _load_opt_outs(self, session: Session, address_ids: Sequence[int]) -> None:
         query = select(
-            SuppressionEvent.address_id, SuppressionEvent.channel, SuppressionEvent.occurred_at
+            SuppressionEvent.address_id,
+            SuppressionEvent.channel,
+            SuppressionEvent.cause,
+            SuppressionEvent.occurred_at,
         ).where(
             SuppressionEvent.address_id.in_(address_ids),
             SuppressionEvent.controller_id == self._controller_id,
             SuppressionEvent.purpose_id.is_(None),
-            SuppressionEvent.cause == BlockCause.OPT_OUT,
+            SuppressionEvent.cause.in_(_HERE),
             SuppressionEvent.act == SuppressionAct.SET,
         )
-        for address_id, channel, occurred_at in session.execute(query):
-            self.opt_out_times[address_id, channel].append(occurred_at)
+        for address_id, channel, cause, occurred_at in session.execute(query):
+            self.block_times[address_id, channel, cause].append(occurred_at)
 
     def _load_consents(self, session: Session, address_ids: Sequence[int]) -> None:
         query = (

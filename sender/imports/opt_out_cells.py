@@ -1,7 +1,7 @@
 """The opt-outs that a row tells of. A no is taken even where the cells beside it are wrong."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -10,10 +10,12 @@ from sender.imports.csv_file import Record
 from sender.imports.layout import Layout
 from sender.imports.problem import CellRefusedError, Problem
 from sender.imports.values import Moment, did_you_mean, line_of_text, moment
-from sender.vocabulary import Channel
+from sender.vocabulary import BlockCause, Channel
 
 EVERYTHING: Final = "all"
 PURPOSE_PREFIX: Final = "purpose:"
+BOUNCE_PREFIX: Final = "bounce:"
+"""Another system could not deliver there: no act of the person, but nothing is sent either."""
 DEFAULT_SOURCE: Final = "import"
 
 _BETWEEN: Final = re.compile(r"[\s;,|]+")
@@ -30,6 +32,7 @@ class OptOut:
         source: where the file says that it came from.
         channel: the channel, if it is one that is refused.
         purpose_id: the purpose, if it is one that is refused.
+        cause: why the channel is blocked.
     """
 
     at: datetime
@@ -37,6 +40,7 @@ class OptOut:
     source: str
     channel: Channel | None = None
     purpose_id: int | None = None
+    cause: BlockCause = BlockCause.OPT_OUT
 
     @property
     def is_objection(self) -> bool:
@@ -64,11 +68,10 @@ def read_opt_outs(
     opt_outs = []
     for word in words:
         try:
-            channel, purpose_id = _scope(word, context)
+            said = OptOut(at, told, source)
+            opt_outs.append(_scoped(said, word, context))
         except CellRefusedError as error:
             problems.append(error.at("opt_out"))
-        else:
-            opt_outs.append(OptOut(at, told, source, channel, purpose_id))
     return opt_outs, problems
 
 
@@ -106,17 +109,25 @@ def read_source(text: str, problems: list[Problem]) -> str:
         return DEFAULT_SOURCE
 
 
-def _scope(word: str, context: ImportContext) -> tuple[Channel | None, int | None]:
+def _scoped(said: OptOut, word: str, context: ImportContext) -> OptOut:
     if word.lower() == EVERYTHING:
-        return None, None
+        return said
     if word.lower() in list(Channel):
-        return Channel(word.lower()), None
+        return replace(said, channel=Channel(word.lower()))
+    if (channel := word.lower().removeprefix(BOUNCE_PREFIX)) in list(Channel):
+        return replace(said, channel=Channel(channel), cause=BlockCause.BOUNCE)
     if not word.startswith(PURPOSE_PREFIX):
-        known = [EVERYTHING, *Channel, *(PURPOSE_PREFIX + slug for slug in context.purposes)]
+        bounces = [BOUNCE_PREFIX + one for one in Channel]
+        known = [
+            EVERYTHING,
+            *Channel,
+            *bounces,
+            *(PURPOSE_PREFIX + slug for slug in context.purposes),
+        ]
         raise CellRefusedError("This opt-out is not known.", did_you_mean(word, known))
     slug = word.removeprefix(PURPOSE_PREFIX)
     if slug not in context.purposes:
         raise CellRefusedError(
             "The controller has no such purpose.", did_you_mean(slug, list(context.purposes))
         )
-    return None, context.purposes[slug]
+    return replace(said, purpose_id=context.purposes[slug])

@@ -30,7 +30,7 @@ from sender.store.engine import Store
 from sender.store.keys import AddressHasher, require_key
 from sender.store.portable import chunks
 from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import EVERY_CHANNEL, BlockCause, Channel
+from sender.vocabulary import BlockCause, Channel
 
 ROWS_A_CHUNK = 2_000
 
@@ -225,12 +225,9 @@ _NO_ADDRESS = Problem("", "The row has no address.", "Fill one in, or leave the 
 
 
 def _is_new(address_id: int, channel: Channel, opt_out: OptOut, ledgers: Ledgers) -> bool:
-    key = (address_id, channel.value)
-    if ledgers.opted_out & {key, (address_id, EVERY_CHANNEL)}:
+    if ledgers.knows(address_id, channel, opt_out):
         return False
-    if any(opt_out.is_same_time(at) for at in ledgers.opt_out_times[key]):
-        return False
-    ledgers.opted_out.add(key)
+    ledgers.blocked.add((address_id, channel, opt_out.cause))
     return True
 
 

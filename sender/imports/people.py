@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sender.contacts.addresses import lock_addresses
 from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS
 from sender.imports.problem import Problem
+from sender.imports.reading import Storage
 from sender.imports.rows import Row
 from sender.imports.values import JsonValue
 from sender.store.contacts import Contact, ContactPoint
@@ -135,9 +136,10 @@ class People:
             found.insert(0, self._by_ref.get(row.external_ref))
         return list(dict.fromkeys(person for person in found if person is not None))
 
-    def new(self) -> Person:
-        """Return somebody who was not known."""
-        person = Person(is_changed=True)
+    def new(self, storage: Storage | None = None) -> Person:
+        """Return somebody who was not known; what they are kept for is noted, if that is said."""
+        fields = {} if storage is None else _kept(storage)
+        person = Person(fields=fields, is_changed=True)
         self.everybody.append(person)
         return person
 
@@ -235,7 +237,7 @@ def conflict(row: Row, address_ids: dict[Channel, int], people: Sequence[Person]
     return None
 
 
-_FIELDS: Final = (*PERSON_COLUMNS, "source_told_at")
+_FIELDS: Final = (*PERSON_COLUMNS, "source_told_at", "retained_for", "retain_until")
 
 _ERASED: Final = Problem(
     "",
@@ -253,6 +255,10 @@ def _belongs_elsewhere(other: Person, address_ids: dict[Channel, int]) -> Proble
         "This address belongs to another contact of this controller.",
         "Give each address to one person: correct external_ref, or empty this cell.",
     )
+
+
+def _kept(storage: Storage) -> dict[str, Any]:
+    return {"retained_for": storage.purpose, "retain_until": storage.until}
 
 
 def _columns(person: Person) -> dict[str, Any]:

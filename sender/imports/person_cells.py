@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from sender.contacts.normalise import AddressRefusedError, normalise
+from sender.contacts.normalise import DEFAULT_REGION, AddressRefusedError, normalise
 from sender.imports.csv_file import Record
 from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS, Layout
 from sender.imports.problem import CellRefusedError, Problem
@@ -49,18 +49,39 @@ def read_attributes(
     return attributes
 
 
-def read_addresses(record: Record, layout: Layout, problems: list[Problem]) -> dict[Channel, str]:
-    """Return the row's addresses in their one spelling."""
+def read_addresses(
+    record: Record, layout: Layout, country: str | None, problems: list[Problem]
+) -> dict[Channel, str]:
+    """Return the row's addresses in their one spelling.
+
+    A number that lost its first zero or its + in a spreadsheet could be another country's: it is
+    taken where its country is named, and where the row tells of an opt-out, which is not to be
+    lost.
+    """
     addresses: dict[Channel, str] = {}
     for column, channel in ADDRESS_COLUMNS.items():
         text = layout.cell(record, column)
         if not text:
             continue
+        if _lost_its_first(text) and not (country or layout.cell(record, "opt_out")):
+            problems.append(Problem(column, *_WHICH_COUNTRY))
+            continue
         try:
-            addresses[channel] = normalise(channel, text)
+            addresses[channel] = normalise(channel, text, country or DEFAULT_REGION)
         except AddressRefusedError as error:
             problems.append(Problem(column, error.problem, error.remedy))
     return addresses
+
+
+_BARE_NUMBER: Final = re.compile(r"[1-9][\d ]{6,14}", re.ASCII)
+_WHICH_COUNTRY: Final = (
+    "The number has neither a country code nor a first zero, as spreadsheets leave them.",
+    "Write it with + or 0; or, if all such numbers of the file are of one country: --country GB.",
+)
+
+
+def _lost_its_first(text: str) -> bool:
+    return _BARE_NUMBER.fullmatch(text) is not None
 
 
 _WHO_PASSED_THEM_ON = Problem(

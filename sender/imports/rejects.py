@@ -3,19 +3,34 @@
 import csv
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 from sender.errors import FileError
+from sender.imports.counts import RejectedForm
 from sender.imports.csv_file import Record
 from sender.imports.layout import REJECT_PREFIX
 from sender.imports.problem import Problem
+from sender.spreadsheet import harmless
 
-_ADDED = tuple(f"{REJECT_PREFIX}{name}" for name in ("line", "column", "problem", "remedy"))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet run a cell (OWASP, CSV injection)."""
+_TOLD = ("line", "column", "problem", "remedy", "form", "date")
+_ADDED = tuple(f"{REJECT_PREFIX}{name}" for name in _TOLD)
+_MOST_FORMS = 10_000
+"""More names of forms than this are no forms; their rows are told of together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a row says that the person saw, and when; both as written."""
+
+    form: str = ""
+    day: str = ""
+
+
+_NOTHING = Seen()
 
 
 class RejectsFile:
@@ -41,6 +56,7 @@ class RejectsFile:
             if not name.lower().startswith(REJECT_PREFIX)
         ]
         self._file: TextIO | None = None
+        self._forms: dict[str, tuple[str, str, int]] = {}
         self.path: Path | None = None
 
     def __enter__(self) -> Self:
@@ -55,11 +71,28 @@ class RejectsFile:
         if self._file is not None:
             self._file.close()
 
-    def add(self, record: Record, problems: Iterable[Problem]) -> None:
+    def add(self, record: Record, problems: Sequence[Problem], seen: Seen = _NOTHING) -> None:
         """Write one line for each thing that is wrong with a row."""
+        if problems and seen.form:
+            self._group(seen)
         for problem in problems:
             told = [str(record.line), problem.column, problem.problem, problem.remedy]
-            self._write([*told, *self._originals(record)])
+            self._write([*told, seen.form, seen.day, *self._originals(record)])
+
+    @property
+    def groups(self) -> list[RejectedForm]:
+        """The rows that tell of a consent, by form; the largest group first."""
+        found = [
+            RejectedForm(form, first, last, rows)
+            for form, (first, last, rows) in self._forms.items()
+        ]
+        return sorted(found, key=lambda group: (-group.rows, group.form))
+
+    def _group(self, seen: Seen) -> None:
+        is_full = len(self._forms) >= _MOST_FORMS and seen.form not in self._forms
+        form = "" if is_full else seen.form
+        first, last, rows = self._forms.get(form, (seen.day, seen.day, 0))
+        self._forms[form] = (min(first, seen.day), max(last, seen.day), rows + 1)
 
     def flush(self) -> None:
         """Hand everything written so far to the operating system."""
@@ -75,17 +108,13 @@ class RejectsFile:
         if self._file is None:
             self._file, self.path = _create(self._wanted)
             header = [self._header[place] for place in self._kept]
-            csv.writer(self._file).writerow([*_ADDED, *header])
-        csv.writer(self._file).writerow([_neutral(cell) for cell in cells])
+            csv.writer(self._file).writerow([*_ADDED, *map(harmless, header)])
+        csv.writer(self._file).writerow([harmless(cell) for cell in cells])
 
 
 def default_path(source: Path) -> Path:
     """Return where the rejects of a file go unless told otherwise: beside it."""
     return source.with_name(f"{source.stem}.rejects.csv")
-
-
-def _neutral(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _create(wanted: Path) -> tuple[TextIO, Path]:

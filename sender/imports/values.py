@@ -23,6 +23,12 @@ _MOMENT: Final = re.compile(
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WRITE_ISO: Final = "Write 2026-05-07, or 2026-05-07 18:30, or 2026-05-07T18:30:00+01:00."
+_WHICH_ORDER: Final = (
+    f"{_WRITE_ISO} If the whole file has the day first, say --dates dmy; if the month, --dates mdy."
+)
+_SERIAL: Final = re.compile(r"\d{4,5}(?:\.\d+)?", re.ASCII)
+_SPREADSHEET: Final = "A spreadsheet turned this date into a number of days."
+_AS_TEXT: Final = "Format the column there as a date like 2026-05-07, and export the file again."
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
@@ -59,7 +65,9 @@ def moment(text: str, zone: tzinfo) -> Moment:
             return Moment(at, at)
     except (ValueError, OverflowError):
         raise CellRefusedError("There is no such day or time.", _WRITE_ISO) from None
-    raise CellRefusedError("This could be read as more than one date, or as none.", _WRITE_ISO)
+    if _SERIAL.fullmatch(text):
+        raise CellRefusedError(_SPREADSHEET, _AS_TEXT)
+    raise CellRefusedError("This could be read as more than one date, or as none.", _WHICH_ORDER)
 
 
 def _whole_day(day: date, zone: tzinfo) -> Moment:
@@ -113,6 +121,8 @@ def date_value(text: str) -> str:
         CellRefusedError: it is not one.
     """
     remedy = "Write it as 2026-05-07."
+    if _SERIAL.fullmatch(text):
+        raise CellRefusedError(_SPREADSHEET, _AS_TEXT)
     if not _DATE.fullmatch(text):
         raise CellRefusedError("This is not a date.", remedy)
     try:

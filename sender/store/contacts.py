@@ -1,6 +1,6 @@
 """People as one controller knows them, their contact points, and the batches they came in."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
@@ -30,6 +30,10 @@ class Contact(Base):
     source_detail: Mapped[str | None] = mapped_column(String(500))
     """Who passed the details on, in words that the person is told (guidance ¶76-77)."""
     source_told_at: Mapped[datetime | None]
+    retained_for: Mapped[str | None] = mapped_column(String(100))
+    """What somebody without consent is kept for, in the organisation's words (guidance ¶83)."""
+    retain_until: Mapped[date | None]
+    """Until when they are."""
     objected_at: Mapped[datetime | None]
     """Set by an objection; blocks every address, also those learned later (guidance ¶72)."""
     created_at: Mapped[datetime]

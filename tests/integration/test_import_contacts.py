@@ -22,7 +22,7 @@ from sender.store.engine import open_store
 from sender.store.keys import AddressHasher
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import ConsentFlaw, ConsentKind, ContactSource
-from tests.support.import_world import HASHER, NOW, FixedClock, World, build_world
+from tests.support.import_world import HASHER, KEPT, NOW, FixedClock, World, build_world
 
 HEADER = (
     "external_ref,title,first_name,last_name,postcode,locale,time_zone,source,source_detail,"
@@ -428,7 +428,7 @@ def test_third_party_has_to_be_named(world: World) -> None:
     ("content", "where", "problem"),
     [
         (b"email,first_name\njo@example.org,Zo\xeb\n", ":2", "UTF-8"),
-        ("email\njo@example.org\n".encode("utf-16"), ":1", "UTF-8"),
+        ("email\njo@example.org\n".encode("utf-16-le"), ":1", "NUL"),
         (b"", "", "empty"),
         (b'email,first_name\njo@example.org,"Jo\n', ":2", "quoting"),
         (b"email,email\n", ":1", "twice"),
@@ -507,6 +507,7 @@ def test_memory_does_not_grow_with_the_file(world: World, monkeypatch: pytest.Mo
             controller_slug="acton",
             path=path,
             operator="tester",
+            storage=KEPT,
         )
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()

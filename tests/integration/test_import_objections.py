@@ -310,3 +310,11 @@ def test_refused_row_again_counts_no_new_opt_out(world: World, mobile: str) -> N
     assert (first.counts.opt_outs_recorded, first.counts.opt_outs_unchanged) == (1, 0)
     assert (again.counts.opt_outs_recorded, again.counts.opt_outs_unchanged) == (0, 1)
     assert world.all(select(Contact.objected_at)) == [(NOW,)]
+
+
+def test_no_of_a_refused_row_counts_for_somebody_whom_a_later_row_brings(world: World) -> None:
+    content = "external_ref,email,attr.n:number,opt_out\nA1,,many,email\nA1,jo@example.org,1,\n"
+    first = world.bring_in(content)
+    assert reason(world, "jo@example.org") is Reason.SUPPRESSED
+    assert first.counts.opt_outs_recorded == 1
+    assert world.bring_in(content).counts.opt_outs_recorded == 0

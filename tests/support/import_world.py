@@ -1,7 +1,7 @@
 """A small world for imports: two controllers with purposes and notices, and a fixed clock."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sender.imports.approval import approve_batch
 from sender.imports.contacts import import_contacts
 from sender.imports.counts import ImportReport
 from sender.imports.opt_outs import import_opt_outs
+from sender.imports.reading import Storage
 from sender.store.consents import Notice, Purpose
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller, ControllerVersion
@@ -24,6 +25,8 @@ from sender.vocabulary import Channel, ControllerKind
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 HASHER = AddressHasher(bytes(range(32)))
+KEPT = Storage("canvassing", date(2028, 1, 1))
+"""What people without consent are kept for here, unless a test says otherwise."""
 PURPOSES = ("campaign-news", "fundraising")
 
 
@@ -66,6 +69,7 @@ class World:
         **options: Any,
     ) -> ImportReport:
         path = self.write(name, content)
+        options.setdefault("storage", KEPT)
         report = import_contacts(
             self.store,
             HASHER,

@@ -1,0 +1,62 @@
+"""Methods that are no act of consent, by the words that lists from other systems use; pure."""
+
+import re
+from typing import Final
+
+_BETWEEN: Final = re.compile(r"[^a-z]+")
+_NO_ACTS: Final = frozenset(
+    {
+        "pre ticked",
+        "preticked",
+        "pre ticked box",
+        "pre checked",
+        "default",
+        "opt out",
+        "opt out box",
+        "not opted out",
+        "soft opt in",
+        "bundled",
+        "terms",
+        "terms and conditions",
+        "condition",
+        "purchase",
+        "purchased",
+        "customer",
+        "order",
+        "sale",
+        "bought",
+        "bought list",
+        "donor",
+        "interaction",
+        "engagement",
+        "open",
+        "opened",
+        "click",
+        "clicked",
+        "visit",
+        "follower",
+        "like",
+        "member",
+        "membership",
+        "attendance",
+        "attended",
+        "inferred",
+        "implied",
+        "assumed",
+        "presumed",
+        "silence",
+        "legitimate interest",
+        "legitimate interests",
+    }
+)
+_STARTS: Final = ("inferred", "implied", "assumed", "presumed", "pre ticked", "preticked")
+
+
+def is_no_act(method: str) -> bool:
+    """Return whether a method is silence, a box ticked beforehand, or inferred from something else.
+
+    Consent is a clear, separate act (guidance ¶24-25, ¶55). What somebody bought, joined, opened or
+    visited is none. A whole method has to be such a word: a `donation-form` that asked is an act.
+    """
+    words = _BETWEEN.sub(" ", method.lower()).strip()
+    return words in _NO_ACTS or words.startswith(_STARTS)
