@@ -21,6 +21,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "reconcile": ("sender.cli.reconcile", "Ask the providers what their webhooks may have missed."),
     "explain": ("sender.cli.explain", "Explain whether a campaign may write to an address."),
     "evidence": ("sender.cli.evidence", "Show why somebody was written to, and on what basis."),
+    "retention": ("sender.cli.retention", "Erase what is past its time."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
     "schedule": ("sender.cli.schedule", "Campaigns that go out by themselves."),
     "operator": ("sender.cli.operator", "Who may prepare, approve, launch, and see to people's data."),

@@ -17,14 +17,14 @@ def erase_expired(session: Session, now: datetime) -> int:
     The rows stay, without address and attributes: deliveries refer to them. A run that is still
     open keeps its recipients until it is over.
     """
-    closed = select(Run.id).where(Run.state.in_(_OVER))
     erased = session.execute(
-        update(StagedRecipient)
-        .where(_expired(now), StagedRecipient.run_id.in_(closed))
-        .values(address=None, attributes={})
+        update(StagedRecipient).where(is_expired(now)).values(address=None, attributes={})
     )
     return erased.rowcount  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 
-def _expired(now: datetime) -> ColumnElement[bool]:
-    return (StagedRecipient.erase_after <= now) & StagedRecipient.address.is_not(None)
+def is_expired(now: datetime) -> ColumnElement[bool]:
+    """Whether a recipient is to be emptied: the time is up, and the run is over."""
+    staged = StagedRecipient
+    closed = select(Run.id).where(Run.state.in_(_OVER))
+    return (staged.erase_after <= now) & staged.address.is_not(None) & staged.run_id.in_(closed)

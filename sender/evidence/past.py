@@ -25,6 +25,7 @@ from sender.store.consents import ConsentEvent, Notice
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.controllers import ControllerFreeze, SenderIdentity
 from sender.store.controllers import FreshnessPolicy as FreshnessRow
+from sender.store.requests import PurposeClosure
 from sender.store.suppressions import SuppressionEvent
 from sender.vocabulary import EVERY, BlockCause, Channel, ConsentKind, SuppressionAct
 
@@ -102,7 +103,7 @@ def questions_of_run(
 
 
 def scope_then(session: Session, question: Question) -> Scope:
-    """Return the freshness policy, freeze and sender identity that held."""
+    """Return the freshness policy, freeze, closure and sender identity that held."""
     policy = _freshness(session, question)
     return Scope(
         controller_id=question.controller_id,
@@ -117,6 +118,13 @@ def scope_then(session: Session, question: Question) -> Scope:
             )
         ),
         has_sender_identity=not question.instigates or _had_identity(session, question),
+        closes_at=session.scalar(
+            select(func.min(PurposeClosure.closes_at)).where(
+                PurposeClosure.purpose_id == question.purpose_id,
+                PurposeClosure.recorded_at <= question.then,
+            )
+        ),
+        is_only_named=not question.instigates,
     )
 
 

@@ -48,16 +48,24 @@ def erase_expired(session: Session, now: datetime) -> Erased:
 
 def erase_old_replies(session: Session, now: datetime) -> int:
     """Empty the words of replies past `inbox_retention_days`; return of how many."""
-    message = InboxMessage
-    past = (message.erase_after <= now) & message.body.is_not(None) & ~is_open()
-    return _emptied(session, message, past, "body")
+    return _emptied(session, InboxMessage, replies_past(now), "body")
 
 
 def erase_old_notifications(session: Session, now: datetime) -> int:
     """Empty what providers told as it came, past `event_retention_days`; return of how many."""
+    return _emptied(session, InboundNotification, notifications_past(now), "payload")
+
+
+def replies_past(now: datetime) -> ColumnElement[bool]:
+    """Whether the words of a reply are to go; those that wait for a decision stay."""
+    message = InboxMessage
+    return (message.erase_after <= now) & message.body.is_not(None) & ~is_open()
+
+
+def notifications_past(now: datetime) -> ColumnElement[bool]:
+    """Whether what a provider told is to go, as it came."""
     told = InboundNotification
-    past = (told.erase_after <= now) & told.payload.is_not(None)
-    return _emptied(session, told, past, "payload")
+    return (told.erase_after <= now) & told.payload.is_not(None)
 
 
 def _emptied(

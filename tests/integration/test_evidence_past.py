@@ -77,6 +77,7 @@ def test_each_step_counts_from_when_it_was_recorded(store: Store) -> None:
         (yes, Step("object", age=old)): [None, Reason.OBJECTED],
         (yes, Step("freeze")): [None, Reason.CONTROLLER_FROZEN],
         (Step("yes", number=1, age=old), Step("policy")): [None, Reason.STALE],
+        (yes, Step("close"), Step("learn")): [None, Reason.ENDED, Reason.ENDED],
         (yes, Step("identity")): [None, Reason.NO_SENDER_IDENTITY],
         (imported, Step("approve")): [Reason.NO_CONSENT, None],
         (imported, Step("approve"), Step("revoke")): [

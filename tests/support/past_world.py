@@ -15,6 +15,7 @@ from sender.errors import RefusedError
 from sender.store.consents import ConsentEvent, Notice, Purpose
 from sender.store.contacts import ImportBatch
 from sender.store.controllers import FreshnessPolicy, SenderIdentity
+from sender.store.requests import PurposeClosure
 from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import (
     EVERY_CHANNEL,
@@ -65,7 +66,7 @@ STEPS = st.lists(
             [
                 *["send"] * 6,
                 *["yes"] * 4,
-                *["no", "block", "release", "object", "freeze", "policy", "identity"],
+                *["no", "block", "release", "object", "freeze", "policy", "identity", "close"],
                 *["import", "approve", "revoke", "learn", "other purpose", "other channel"],
             ]
         ),
@@ -124,6 +125,7 @@ class Past:
             "freeze": self._freeze,
             "policy": self._policy,
             "identity": self._identity,
+            "close": self._close,
             "import": self._import,
             "approve": self._approve,
             "revoke": self._revoke,
@@ -237,6 +239,17 @@ class Past:
 
     def _freeze(self, step: Step) -> None:
         add_freeze(self.session, self.bodies[step.body].controller, self.now)
+
+    def _close(self, step: Step) -> None:
+        purpose = self.bodies[step.body].purpose
+        row = PurposeClosure(
+            purpose_id=purpose.id,
+            closes_at=self.now + step.number * STEP,
+            reason="the matter is settled",
+            recorded_at=self.now,
+            operator=OPERATOR,
+        )
+        self.session.add(row)
 
     def _policy(self, step: Step) -> None:
         self.session.add(
