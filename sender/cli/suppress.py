@@ -22,6 +22,7 @@ from sender.cli.common import (
 )
 from sender.cli.imported import as_progress, show_report
 from sender.cli.output import Listing, Output, plain
+from sender.cli.passed_on import app as passed_on_app
 from sender.cli.replayed import show_replay
 from sender.consent import recording
 from sender.consent.history import Subject, history_of
@@ -34,6 +35,7 @@ from sender.suppression.listing import Listed, list_blocks
 from sender.vocabulary import Channel
 
 app = group("Who must not be written to.")
+app.add_typer(passed_on_app, name="passed-on")
 
 AddressArgument = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="E-mail address or mobile number.")
@@ -244,4 +246,3 @@ def _write_rows(rows: Any, file: Any) -> int:
         writer.writerow([harmless(plain(row[name])) for name in names])
         count += 1
     return count
-
