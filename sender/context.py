@@ -28,6 +28,7 @@ class Context:
         clock: the time.
         operator: who acts, for the audit trail.
         operator_id: who that is, proved by a token; None where it is a name and no more.
+        operator_id: who that is, proved by a token; None where it is a name and no more.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Context:
     hasher: AddressHasher
     clock: Clock
     operator: str
+    operator_id: int | None = None
     operator_id: int | None = None
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import counter_of, open_account, usable_capacity
+from sender.campaigns.approval import require_approved, require_launcher
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.carrying import pace_of
 from sender.campaigns.definition import CampaignDefinition
@@ -223,14 +224,16 @@ def prepare_launch(
     Raises:
         FileErrors: the file names something that is not there, a template is wrong, or it has a
             schedule and nobody said to send now.
+        NotAllowedError: who acts may not launch for this controller.
         RefusedError: a limit would be exceeded, opt-outs of the old system were not accounted
-            for, the campaign was sent already, or the database was restored from a backup and is
-            not brought up to date.
+            for, nobody approved a text that must be, the campaign was sent already, or the
+            database was restored from a backup and is not brought up to date.
         ProviderError: the account cannot send.
         SettingsError: the public address or token keys are missing.
     """
     if not send_now:
         require_no_schedule(definition)
+    require_launcher(context, definition.controller)
 
     def find(session: Session, campaign: ResolvedCampaign) -> tuple[int, bool]:
         return find_or_open(session, context, campaign, new_run=new_run)
@@ -245,6 +248,7 @@ def prepare(
     *,
     any_time: bool = False,
     may_wait: bool = False,
+    launcher: str | None = None,
 ) -> Launch:
     """Prepare the launch of the run that `find` returns.
 
@@ -255,6 +259,7 @@ def prepare(
             open before.
         any_time: send outside the sending hours too.
         may_wait: whether the run may wait for its sending hours, as a scheduled one does.
+        launcher: the operator who answers for it; None: whoever acts.
 
     Raises:
         Everything that `prepare_launch` raises.
@@ -278,6 +283,9 @@ def prepare(
             run = get_run(session, run_id)
             require_reconciled(session, run)
             version_id = run.version_id
+            version = session.get_one(CampaignVersion, version_id)
+            answers = launcher or context.operator
+            require_approved(session, campaign, version, launcher=answers)
         with _abandoned_on_failure(context, run_id, continues=continues):
             by_workers = has_workers(context)
             window_closes_at = None
@@ -351,6 +359,7 @@ def prepare_resume(context: Context, run_id: int, *, any_time: bool = False) -> 
         require_resumable(run)
         definition = read_pinned(session.get_one(CampaignVersion, run.version_id))
         version_id = run.version_id
+    require_launcher(context, definition.controller)
 
     def find(session: Session, _campaign: ResolvedCampaign) -> tuple[int, bool]:
         return carry_on(session, run_id, version_id), True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.files import SourceText
+from sender.campaigns.kinds import KindCheck, check_of
 from sender.campaigns.resolve import ResolvedCampaign
 from sender.rendering.email_renderer import EmailRenderer
 from sender.rendering.lint import field_names
@@ -36,10 +37,14 @@ class CampaignRenderer:
 
     fields_used: frozenset[str]
     _renderer: EmailRenderer | SmsRenderer
+    _kind: KindCheck | None = None
 
     def render(self, recipient: Recipient) -> RenderedMessage:
         """Return the finished, checked message; raises MessageRefused."""
-        return self._renderer.render(recipient)
+        message = self._renderer.render(recipient)
+        if self._kind is not None:
+            self._kind.require(message)
+        return message
 
     def check(self, shapes: Iterable[frozenset[str]]) -> TemplateReport:
         """Return what is wrong with the templates, for every shape of recipient."""
@@ -69,7 +74,7 @@ def make_renderer(campaign: ResolvedCampaign) -> CampaignRenderer:
         assert definition.max_segments is not None
         identity = _sms_identity(campaign.identity, definition)
         renderer = SmsRenderer(text, profile, identity, max_segments=definition.max_segments)
-    return CampaignRenderer(_fields_used(text), renderer)
+    return CampaignRenderer(_fields_used(text), renderer, check_of(campaign))
 
 
 def text_of(definition: CampaignDefinition) -> CampaignText:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import open_account, usable_capacity
+from sender.campaigns.approval import require_approved
 from sender.campaigns.check import CheckReport, check
 from sender.campaigns.definition import CampaignDefinition, load_campaign
 from sender.campaigns.opening import campaign_row
@@ -34,6 +35,8 @@ from sender.contacts.filter import Attribute, Has
 from sender.contacts.filter_sql import compile_filter
 from sender.context import Context
 from sender.errors import RefusedError
+from sender.operators.authority import require
+from sender.operators.roles import Role
 from sender.store.campaigns import CampaignVersion
 from sender.store.contacts import Contact
 from sender.store.portable import insert_missing
@@ -70,13 +73,19 @@ class Approval:
 
         A campaign has one standing schedule: approving its file again gives that one the new text
         and lifts a hold. One that was paused stays paused.
+
+        Raises:
+            NotAllowedError: who acts may not launch for this controller.
+            RefusedError: somebody else must approve the text first, and nobody did.
         """
         now = self.context.clock.now()
         with self.context.store.write() as session:
             campaign = resolve(session, self.definition)
+            require(self.context, Role.LAUNCH, campaign.own.controller_id, session=session)
             row = campaign_row(session, campaign, now)
             who = self.context.operator
             version = pin(session, row, self.definition, now=now, operator=who)
+            require_approved(session, campaign, version, launcher=who)
             standing = session.scalar(
                 select(Schedule)
                 .where(Schedule.campaign_id == row.id, Schedule.state.in_(STANDING))

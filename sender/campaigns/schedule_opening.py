@@ -110,7 +110,9 @@ class Opening:
                 return decided
             definition = approved_text(session, schedule)
         _require_as_approved(schedule)
-        launch = prepare(self.context, definition, self._find, may_wait=True)
+        launch = prepare(
+            self.context, definition, self._find, may_wait=True, launcher=schedule.operator
+        )
         try:
             self._require_usual_audience(definition, launch)
             launch.confirm()

@@ -7,6 +7,8 @@ import typer
 
 from sender.cli.campaign_views import (
     check_view,
+    flag_rows,
+    flags_table,
     plan_view,
     preview_view,
     report_view,
@@ -113,6 +115,38 @@ def send_a_test(
         raise RefusedError(f"The test was not sent (run {result.run_id}: {why}).")
     document = {"run": result.run_id, "ending": result.ending, "accepted": result.accepted}
     Output(as_json=as_json).show(document, f"Sent as a test (run {result.run_id}).")
+
+
+@app.command(
+    epilog=examples(
+        "sender campaign approve spring.toml",
+        'sender campaign approve survey.toml --reason "Asks what residents think; sells nothing"',
+    )
+)
+def approve(
+    file: FileArgument,
+    reason: Annotated[
+        str, typer.Option(help="Why it is what it claims to be; for research and service.")
+    ] = "",
+    yes: YesFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check a file, ask, and approve exactly this text; a changed file is approved anew."""
+    from sender.campaigns.approval import look_over_for_approval  # noqa: PLC0415  # see _load
+
+    out = Output(as_json=as_json)
+    with opened() as context:
+        review = look_over_for_approval(context, file)
+        if not as_json:
+            check_view(review.definition, review.report).show(out)
+            out.show({}, flags_table(review.flags))
+        out.confirm("Approve exactly this text?", yes=yes)
+        approval = review.approve(reason)
+    sha256 = review.definition.files.content_hash
+    out.show(
+        {"approval": approval, "sha256": sha256, "flags": flag_rows(review.flags)},
+        f"Approved (SHA-256 {sha256.hex()}).",
+    )
 
 
 @app.command(

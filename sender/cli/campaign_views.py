@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sender.campaigns.preview import Preview
     from sender.campaigns.report import RunReport
     from sender.delivery.runs import Counts
+    from sender.rendering.kind_lint import Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,19 @@ def _refused(refused: Counter[Reason]) -> Listing:
         for reason, number in mapping_rows(refused)
     ]  # fmt: skip
     return Listing(["Refused", "People", "Why", "Guidance"], rows, empty="Nobody is refused.")
+
+
+def flags_table(flags: "Sequence[Flag]") -> Listing:
+    """Return what an approval lifts."""
+    rows = [[flag.element.value, flag.words] for flag in flags]
+    return Listing(
+        ["Flagged", "Words"], rows, title="What this approval lifts", empty="Nothing is flagged."
+    )
+
+
+def flag_rows(flags: "Sequence[Flag]") -> list[dict[str, str]]:
+    """Return the same for scripts."""
+    return [{"element": flag.element.value, "words": flag.words} for flag in flags]
 
 
 def _segments(size: "Size") -> str | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from typer._click.globals import get_current_context  # not to be had elsewhere
 
 from sender.errors import UsageError
 from sender.settings import Settings, load_settings
 from sender.vocabulary import Channel
 
 if TYPE_CHECKING:
+    from sender.cli.permissions import Call
     from sender.context import Context
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
@@ -54,11 +56,25 @@ def opened() -> Iterator["Context"]:
     Raises:
         KeyRefusedError: the key is missing, short, or not this database's.
         DatabaseError: the database is not set up, of another version, or its clock is off.
+        NotAllowedError: operators are registered, and who acts may not call this command.
     """
-    from sender.context import open_context  # noqa: PLC0415  # SQLAlchemy takes its time
+    from sender.cli.permissions import require_access  # noqa: PLC0415  # SQLAlchemy takes its time
+    from sender.context import open_context  # noqa: PLC0415  # see above
+    from sender.operators.authentication import authenticated  # noqa: PLC0415  # see above
 
     with open_context(current_settings()) as context:
-        yield context
+        acting = authenticated(context)
+        require_access(acting, _called())
+        yield acting
+
+
+def _called() -> "Call":
+    from sender.cli.permissions import Call  # noqa: PLC0415  # see `opened`
+
+    called = get_current_context(silent=True)
+    if called is None:
+        return Call("", {})
+    return Call(called.command_path.partition(" ")[2], called.params)
 
 
 def read_address(raw: str) -> tuple[Channel, str]:

@@ -270,4 +270,5 @@ def _document(session: Session, controller: Controller) -> dict[str, Any]:
         ],
         "frequency_caps": [asdict(cap) for cap in policy.caps],
         "brake": asdict(policy.brake),
+        "two_person": policy.two_person,
     }

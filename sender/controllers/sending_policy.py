@@ -53,17 +53,25 @@ class SendingPolicy:
         window: the sending hours, on each recipient's clock.
         caps: a message must keep every one of them.
         brake: at which shares a run pauses itself.
+        two_person: whether whoever launches must not be who approved the text.
     """
 
     window: WindowMinutes = DEFAULT_MINUTES
     caps: tuple[FrequencyCap, ...] = ()
     brake: BrakeThresholds = field(default_factory=BrakeThresholds)
+    two_person: bool = False
 
-    def sentences(self) -> tuple[str, str, str]:
+    def sentences(self) -> tuple[str, ...]:
         """Say what holds, one sentence for each member."""
         caps = "; ".join(str(cap) for cap in self.caps) or "none"
         brake = ", ".join(f"{name} {value:g}" for name, value in asdict(self.brake).items())
-        return (f"Sending hours: {self.window}.", f"Frequency caps: {caps}.", f"Brake: {brake}.")
+        approval = "by somebody else than who launches" if self.two_person else "not asked for"
+        return (
+            f"Sending hours: {self.window}.",
+            f"Frequency caps: {caps}.",
+            f"Brake: {brake}.",
+            f"Approval: {approval}.",
+        )
 
 
 def load_policy(session: Session, controller_id: int) -> SendingPolicy:
@@ -78,6 +86,7 @@ def policy_of(row: SendingPolicyRow) -> SendingPolicy:
         window=WindowMinutes(**row.window) if row.window else DEFAULT_MINUTES,
         caps=caps_of(row.frequency_caps),
         brake=replace(BrakeThresholds(), **(row.brake or {})),
+        two_person=bool(row.two_person),
     )
 
 

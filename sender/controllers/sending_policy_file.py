@@ -68,6 +68,7 @@ class SendingPolicyTables(Table):
     window: WindowEntry | None = None
     frequency_caps: Annotated[tuple[FrequencyCapEntry, ...], Field(alias="frequency_cap")] = ()
     brake: BrakeEntry | None = None
+    two_person: StrictBool = False
 
     @field_validator("frequency_caps")
     @classmethod
@@ -90,4 +91,5 @@ class SendingPolicyTables(Table):
             "window": self.window and self.window.model_dump(),
             "frequency_caps": {"caps": caps} if caps else None,
             "brake": (self.brake and self.brake.model_dump(exclude_none=True)) or None,
+            "two_person": self.two_person or None,
         }

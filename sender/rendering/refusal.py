@@ -47,6 +47,9 @@ class Rule(StrEnum):
     SMS_TOO_LONG = "sms-too-long"
     SMS_TOO_MANY_SEGMENTS = "sms-too-many-segments"
 
+    KIND_MARKETING = "kind-marketing"
+    RESEARCH_LINK = "research-link"
+
 
 class MessageRefused(SenderError):  # noqa: N818 - an outcome of one message, not a fault
     """One message is not sent; others of the campaign may be.

@@ -24,9 +24,12 @@ APPEND_ONLY = (
     "freshness_policy",
     "notice",
     "campaign_version",
+    "campaign_approval",
     "delivery_reliance",
     "hash_key",
     "objection_pass_on",
+    "operator",
+    "operator_revocation",
     "purpose_closure",
     "sending_policy",
 )
@@ -130,6 +133,8 @@ _SQLITE_KEYS = {
     "campaign_version": (
         "id = NEW.id OR (campaign_id = NEW.campaign_id AND version = NEW.version)"
     ),
+    "operator": "id = NEW.id OR name = NEW.name OR token_hash = NEW.token_hash",
+    "operator_revocation": "id = NEW.id OR operator_id = NEW.operator_id",
     "hash_key": "id = NEW.id OR fingerprint = NEW.fingerprint",
     "delivery_reliance": (
         "rowid = NEW.rowid OR (delivery_id = NEW.delivery_id"

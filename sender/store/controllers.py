@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sender.store.base import Base
@@ -106,6 +106,8 @@ class SendingPolicy(Base):
     """`{"caps": [{"messages", "days", "across_channels"}]}`."""
     brake: Mapped[dict[str, Any] | None]
     """Thresholds that pause a run, by name."""
+    two_person: Mapped[bool | None] = mapped_column(Boolean)
+    """Whether somebody else than who launches must have approved the text."""
     recorded_at: Mapped[datetime]
     operator: Mapped[str] = mapped_column(String(200))
 

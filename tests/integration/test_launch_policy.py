@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from sender.campaigns.approval import review
 from sender.campaigns.launch import prepare_launch, prepare_resume
 from sender.clock import SystemClock
 from sender.delivery.progress import Ending
@@ -130,7 +131,9 @@ def test_a_second_campaign_of_the_week_leaves_out_whoever_had_enough(desk: Desk)
     assert ending is Ending.FINISHED
     assert office.counts(second).by_reason == {Reason.FREQUENCY_CAP: 4}
     assert desk.states(second)[DeliveryState.ACCEPTED] == 2
-    service, _ = office.launch(office.email(name="moved", kind="service"))
+    moved = office.email(name="moved", kind="service")
+    review(office.context, moved).approve("Tells of a new time")
+    service, _ = office.launch(moved)
     assert desk.states(service) == {DeliveryState.ACCEPTED: 6}
     desk.clock.set(MORNING + timedelta(days=7, minutes=5))
     third, _ = office.launch(office.email(name="third"))

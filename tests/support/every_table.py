@@ -31,6 +31,7 @@ from tests.support.factory import (
     establish,
     record_consent,
 )
+from tests.support.operators import add_approval_row, add_operator_row, add_revocation_row
 
 
 def fill(session: Session) -> Run:
@@ -50,6 +51,10 @@ def fill(session: Session) -> Run:
     for state in (ScheduleState.REMOVED, ScheduleState.ACTIVE):
         add_schedule(session, version, run, state=state)
     add_body(session, run, candidate)
+    for name in ("olive", "ben"):
+        operator = add_operator_row(session, name)
+        add_revocation_row(session, operator)
+        add_approval_row(session, version, operator)
     for _ in range(2):
         point = add_point(session, add_contact(session, party.controller))
         event_id = record_consent(session, party, point.address_id, evidence={"ip": "192.0.2.1"})

@@ -1,0 +1,197 @@
+"""Which role each command takes, in one table.
+
+A command that is not here takes an officer at all controllers, and a test finds it.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.context import Context
+from sender.controllers.lookup import find_controller
+from sender.operators.authority import require, require_somebody
+from sender.operators.roles import EVERY_ROLE, Role
+from sender.operators.standing import is_registered
+from sender.store.campaigns import Run
+from sender.store.schedules import Schedule
+
+
+class Nobody(Enum):
+    """Commands that need no operator."""
+
+    SERVICE = "service"
+    """Runs unattended, or says how the installation is and names no person."""
+
+
+class Anybody(Enum):
+    """Commands for every operator, wherever their roles hold."""
+
+    OPERATOR = "operator"
+
+
+Access = frozenset[Role] | Nobody | Anybody
+
+_DESK: Final = frozenset({Role.DATA, Role.OFFICER})
+_OFFICER: Final = frozenset({Role.OFFICER})
+_CAMPAIGNS: Final = frozenset({Role.PREPARE, Role.APPROVE, Role.LAUNCH})
+_LAUNCH: Final = frozenset({Role.LAUNCH})
+
+ACCESS: Final[dict[str, Access]] = {
+    "alert": Anybody.OPERATOR,
+    "campaign amend": frozenset({Role.PREPARE}),
+    "campaign approve": frozenset({Role.APPROVE}),
+    "campaign cancel": EVERY_ROLE,
+    "campaign check": EVERY_ROLE,
+    "campaign launch": _LAUNCH,
+    "campaign pause": EVERY_ROLE,
+    "campaign preview": EVERY_ROLE,
+    "campaign report": Anybody.OPERATOR,
+    "campaign resume": _LAUNCH,
+    "campaign status": Anybody.OPERATOR,
+    "campaign test": _CAMPAIGNS,
+    "consent": _DESK,
+    "consent expiring": _DESK | _CAMPAIGNS,
+    "consent forecast": _DESK | _CAMPAIGNS,
+    "contacts": _DESK,
+    "contacts batch approve": frozenset({Role.APPROVE, Role.OFFICER}),
+    "controller": _OFFICER,
+    "controller list": Anybody.OPERATOR,
+    "controller show": Anybody.OPERATOR,
+    "controller test-address": _CAMPAIGNS | _OFFICER,
+    "db check": Nobody.SERVICE,
+    "db rotate-key": _OFFICER,
+    "db upgrade": Nobody.SERVICE,
+    "demo": Nobody.SERVICE,
+    "doctor": Nobody.SERVICE,
+    "evidence": _DESK,
+    "explain": EVERY_ROLE,
+    "inbound": Nobody.SERVICE,
+    "inbox": _DESK,
+    "notice": _DESK,
+    "notice list": Anybody.OPERATOR,
+    "operator": _OFFICER,
+    "operator list": Anybody.OPERATOR,
+    "purpose": _OFFICER,
+    "purpose list": Anybody.OPERATOR,
+    "reconcile": Nobody.SERVICE,
+    "request": _DESK,
+    "retention": _OFFICER,
+    "schedule add": _LAUNCH,
+    "schedule list": Anybody.OPERATOR,
+    "schedule pause": EVERY_ROLE,
+    "schedule remove": EVERY_ROLE,
+    "schedule resume": _LAUNCH,
+    "schedule tick": Nobody.SERVICE,
+    "status": Nobody.SERVICE,
+    "subject": _DESK,
+    "suppress": _DESK,
+    "suppress replay": _OFFICER,
+    "web": Nobody.SERVICE,
+    "worker": Nobody.SERVICE,
+}
+"""Command, or the beginning of several, and what it takes; the longest beginning rules."""
+
+_IF_NOT_LISTED: Final = _OFFICER
+_KEY_OF_FILE: Final = {
+    **dict.fromkeys(("campaign", "schedule", "explain", "notice"), "controller"),
+    "controller": "slug",
+}
+"""Where a file that a command takes names its controller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command as it was called.
+
+    Attributes:
+        command: without `sender`, e.g. `campaign launch`.
+        values: what was given, by the name of the parameter.
+    """
+
+    command: str
+    values: Mapping[str, Any]
+
+
+def row_of(command: str) -> str | None:
+    """Return the row of the table that rules a command; None: none does."""
+    words = command.split()
+    beginnings = (" ".join(words[:number]) for number in range(len(words), 0, -1))
+    return next((one for one in beginnings if one in ACCESS), None)
+
+
+def access_of(command: str) -> Access:
+    """Return what a command takes."""
+    row = row_of(command)
+    return _IF_NOT_LISTED if row is None else ACCESS[row]
+
+
+def require_access(context: Context, call: Call) -> None:
+    """Require that whoever acts may call this command for the controllers that it is about.
+
+    A command that names no controller takes the role at all of them.
+
+    Raises:
+        NotAllowedError: they may not.
+        NotFoundError: it names a controller that is not there.
+    """
+    access = access_of(call.command)
+    if isinstance(access, Nobody) or not _is_asked_for(context):
+        return
+    if isinstance(access, Anybody):
+        require_somebody(context)
+        return
+    if context.operator_id is None:
+        require(context, access)  # says what is missing before any file is read
+    with context.store.read() as session:
+        named = _controllers(session, call)
+    wanted: list[int | None] = [*named] or [None]
+    for controller_id in wanted:
+        require(context, access, controller_id)
+
+
+def _is_asked_for(context: Context) -> bool:
+    with context.store.read() as session:
+        return is_registered(session)
+
+
+def _controllers(session: Session, call: Call) -> Collection[int]:
+    """Return the controllers that a command names; none: it is about all of them."""
+    values = call.values
+    if call.command.startswith("operator") or values.get("all_controllers"):
+        return ()
+    tables: tuple[tuple[str, type[Run | Schedule]], ...] = (("run", Run), ("schedule", Schedule))
+    for name, table in tables:
+        if isinstance(values.get(name), int):
+            found = select(table.controller_id).where(table.id == values[name])
+            return session.scalars(found).all()
+    if call.command == "controller add":
+        return ()
+    return {find_controller(session, slug).id for slug in _slugs(call)}
+
+
+def _slugs(call: Call) -> list[str]:
+    for name in ("controller", "controllers", "slug"):
+        given = call.values.get(name)
+        if given:
+            return [given] if isinstance(given, str) else list(given)
+    file = call.values.get("campaign") or call.values.get("file")
+    group = call.command.split()[0]
+    key = _KEY_OF_FILE.get(group)
+    if key is None or not isinstance(file, Path):
+        return []
+    slug = _read(file).get(key)
+    return [slug] if isinstance(slug, str) else []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return what a file says; nothing where it cannot be read, which the command will tell."""
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
