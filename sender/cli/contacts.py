@@ -7,6 +7,7 @@ import typer
 
 from sender.cli.batch import app as batch_app
 from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened, read_address
+from sender.cli.contact_check import add_to
 from sender.cli.imported import as_progress, show_report
 from sender.cli.output import Listing, Output
 from sender.contacts.find import find_by_address, find_people
@@ -15,6 +16,7 @@ from sender.imports.contacts import import_contacts
 
 app = group("Bring people in, and find them.")
 app.add_typer(batch_app, name="batch")
+add_to(app)
 
 
 @app.command(
