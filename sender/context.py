@@ -28,7 +28,6 @@ class Context:
         clock: the time.
         operator: who acts, for the audit trail.
         operator_id: who that is, proved by a token; None where it is a name and no more.
-        operator_id: who that is, proved by a token; None where it is a name and no more.
     """
 
     settings: Settings
@@ -36,7 +35,6 @@ class Context:
     hasher: AddressHasher
     clock: Clock
     operator: str
-    operator_id: int | None = None
     operator_id: int | None = None
 
 

@@ -32,8 +32,6 @@ class Settings(BaseSettings):
     operator: str = Field(default="", max_length=200)
     operator_token: SecretStr | None = None
     """Proves who acts, once operators are registered."""
-    operator_token: SecretStr | None = None
-    """Proves who acts, once operators are registered."""
     outbox: Path = Path("outbox")
     provider_timeout_seconds: float = Field(default=20.0, gt=0, le=120)
     staging_retention_days: int = Field(default=30, ge=1, le=3650)

@@ -25,7 +25,6 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
     "schedule": ("sender.cli.schedule", "Campaigns that go out by themselves."),
     "operator": ("sender.cli.operator", "Who may prepare, approve, launch, and see to people's data."),
-    "operator": ("sender.cli.operator", "Who may prepare, approve, launch, and see to people's data."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
     "worker": ("sender.cli.worker", "Send beside other workers, and keep house (PostgreSQL)."),
     "status": ("sender.cli.status", "Workers, queues, rates, runs under way, lag."),
