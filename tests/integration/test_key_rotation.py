@@ -56,6 +56,7 @@ from tests.support.factory import (
     record_consent,
 )
 from tests.support.journal_desk import keep_journal, later, replay
+from tests.support.twilio_world import ENVIRON, twilio_world
 from tests.support.waiting import Rival
 from tests.support.web_context import web_settings
 
@@ -214,6 +215,17 @@ def test_a_process_of_before_neither_finds_nor_records_anybody(
         with pytest.raises(KeyRefusedError, match="start this program anew"), store.write() as one:
             work(one, HASHER, Channel.EMAIL, [ANN, "new@example.org"])
     assert len(hashes(store)) == len(ids)
+
+
+def test_a_stop_that_reaches_a_web_process_of_before_is_not_acknowledged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    with twilio_world(store) as world:
+        rotate(store, TWO)
+        assert world.twilio.text("STOP").status_code == 503
+        assert world.notifications() == []
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
