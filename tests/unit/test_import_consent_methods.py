@@ -1,0 +1,33 @@
+"""Silence, boxes ticked beforehand and inference are no act of consent (guidance ¶24-25)."""
+
+import pytest
+
+from sender.imports.consent_methods import is_no_act
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "pre-ticked",
+        "Pre-ticked box on the form",
+        "Opt-out box",
+        "soft opt-in",
+        "purchase",
+        "Bought list",
+        "inferred from donation",
+        "Implied",
+        "membership",
+        "clicked",
+        "legitimate_interests",
+    ],
+)
+def test_no_act(method: str) -> None:
+    assert is_no_act(method)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["web-form", "paper", "doorstep", "donation-form", "double-opt-in", "phone", "casework"],
+)
+def test_act(method: str) -> None:
+    assert not is_no_act(method)
