@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
-from sqlalchemy.orm import Session
+from sqlalchemy import update
 
 from sender.evidence import pdf
 from sender.evidence.consent_record import SCHEMA_VERSION
-from sender.store.consents import ConsentPayload
-from sender.store.contacts import ContactPoint
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store, open_store
 from tests.support.command_line import Desk, sit_down
+from tests.support.factory import HASH_KEY
 from tests.support.past_world import Past, Step
 
 EVIDENCE = {"page": "the sign-up page <b>here</b>"}
@@ -69,14 +67,6 @@ def case(
     store.close()
 
 
-def _erase(session: Session, past: Past) -> None:
-    """Erase the person as the subject's rights have it."""
-    session.merge(past.contact).erased_at = past.now
-    session.execute(update(ContactPoint).values(address=None))
-    session.execute(update(Delivery).values(values=None))
-    session.execute(delete(ConsentPayload))
-
-
 def test_the_evidence_holds_messages_consents_decisions_and_opt_outs(case: Case) -> None:
     found = case.evidence()
     first, jointly, held_back = found["messages"]
@@ -111,16 +101,31 @@ def test_another_bodys_evidence_stays_with_it(case: Case) -> None:
 
 def test_after_an_erasure_it_answers_for_an_address_that_the_asker_supplies(case: Case) -> None:
     before = case.evidence()
-    with case.store.write() as session:
-        _erase(session, case.past)
+    case.desk.done("subject", "erase", case.address, "-c", "riverside", "--yes")
     after = case.evidence()
     assert len(after["gone"]) == 3
     assert after["messages"][0]["values_are"] == "erased"
     assert {one["personal_is"] for one in after["consents"]} == {"erased", "elsewhere", "none"}
     for kept in ("message", "dispatched_at", "decisions", "message_hash"):
         assert [one[kept] for one in after["messages"]] == [one[kept] for one in before["messages"]]
-    assert after["opt_outs"] == before["opt_outs"]
+    assert after["opt_outs"][0] == before["opt_outs"][0]
+    assert [one["cause"] for one in after["opt_outs"]] == ["objection", "opt_out"]
     assert "Ann" not in str(after)
+
+
+def test_it_answers_after_a_change_of_the_key(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = case.evidence()
+    monkeypatch.setenv("SENDER_HASH_KEY", f"{'ab' * 32},{HASH_KEY.hex()}")
+    case.desk.done("db", "rotate-key")
+    after = case.evidence()
+    assert after["principal_id"] != before["principal_id"]
+    assert after["consent_records"][0]["record_header"]["record_id"] == (
+        before["consent_records"][0]["record_header"]["record_id"]
+    )
+    for kept in ("messages", "consents", "opt_outs"):
+        assert after[kept] == before[kept]
 
 
 def test_an_address_nobody_heard_of_has_no_evidence(case: Case) -> None:
