@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
 from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened
 from sender.cli.output import Advance, Facts, Listing, Output
 from sender.contacts.find import list_batches
 from sender.controllers.lookup import find_controller
 from sender.imports.approval import BatchView, approve_batch, look_at_batch, revoke_batch
+from sender.operators.authority import may
+from sender.operators.roles import Role
+from sender.operators.standing import standing
 from sender.store.contacts import ImportBatch
 
 app = group("The files that people came in, and whether their consents count.")
@@ -51,6 +55,7 @@ def approve(
         with context.store.read() as session:
             controller_id = find_controller(session, controller).id
             view = look_at_batch(session, controller_id, batch)
+            by_another = _another_could(session, controller_id, view.batch.operator)
         if not json_output:
             _show(output, view)
         output.confirm("Do these consents stand as they are written here?", yes=yes)
@@ -61,7 +66,7 @@ def approve(
                 controller_id=controller_id,
                 batch_id=batch,
                 operator=context.operator,
-                by_another=False,
+                by_another=by_another,
                 progress=_steps(advance, view.consents),
             )
     output.show({"batch": batch, "people": people}, f"Approved: {people:,} consents count now.")
@@ -99,6 +104,12 @@ def revoke(
             )
     words = f"Revoked: {people:,} consents of this batch count no more, in running sends too."
     output.show({"batch": batch, "people": people}, words)
+
+
+def _another_could(session: Session, controller_id: int, operator: str) -> bool:
+    """Whether somebody else is there to look at what this operator brought in."""
+    others = (one for one in standing(session) if one.name != operator)
+    return any(may(one, {Role.APPROVE, Role.OFFICER}, controller_id) for one in others)
 
 
 def _steps(advance: Advance, consents: int) -> Callable[[int], None]:
@@ -145,7 +156,7 @@ def _show(output: Output, view: BatchView) -> None:
             one.address,
             one.purpose,
             one.notice,
-            f"{one.given_at:%Y-%m-%d %H:%M}",
+            f"{one.given_at:%Y-%m-%d %H:%M}Z",
             one.method,
             one.source,
         )
