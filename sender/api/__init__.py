@@ -12,6 +12,7 @@ Everything here raises `SenderError` and its kinds, which say what is wrong and 
 
 from sender.api.campaigns import launch_campaign, resume_run
 from sender.campaigns.amend import Amendment, amend
+from sender.campaigns.approval import Review, look_over_for_approval
 from sender.campaigns.check import CheckReport, check
 from sender.campaigns.definition import CampaignDefinition, load_campaign
 from sender.campaigns.explain import Explanation, explain
@@ -30,12 +31,13 @@ from sender.campaigns.schedule_desk import (
 from sender.campaigns.schedule_listing import ScheduleLine, list_schedules
 from sender.campaigns.scheduling import TickReport, tick
 from sender.campaigns.test_send import send_test
-from sender.context import Context, open_context, set_up_database
+from sender.context import Context, set_up_database
 from sender.delivery.progress import Ending
 from sender.delivery.runs import cancel, pause
 from sender.errors import SenderError
 from sender.imports.contacts import import_contacts
 from sender.imports.opt_outs import import_opt_outs
+from sender.operators.authentication import open_as_operator as open_context
 
 __all__ = [
     "Amendment",
@@ -48,6 +50,7 @@ __all__ = [
     "Launch",
     "LaunchPlan",
     "Preview",
+    "Review",
     "RunReport",
     "ScheduleLine",
     "SenderError",
@@ -63,6 +66,7 @@ __all__ = [
     "list_schedules",
     "load_campaign",
     "look_over",
+    "look_over_for_approval",
     "open_context",
     "pause",
     "pause_schedule",

@@ -140,6 +140,28 @@ def require_launcher(context: Context, controller_slug: str) -> None:
         require(context, Role.LAUNCH, controller.id)
 
 
+def require_go(
+    context: Context, campaign: ResolvedCampaign, version_id: int, launcher: str | None
+) -> None:
+    """Require at the yes what was required when the launch was prepared.
+
+    Args:
+        context: the installation.
+        campaign: what is sent.
+        version_id: the text.
+        launcher: who answers for it; None: whoever acts, who must still have the role.
+
+    Raises:
+        NotAllowedError: whoever acts was revoked meanwhile.
+        RefusedError: the approval ended meanwhile.
+    """
+    with context.store.write() as session:
+        if launcher is None:
+            require(context, Role.LAUNCH, campaign.own.controller_id, session=session)
+        version = session.get_one(CampaignVersion, version_id)
+        require_approved(session, campaign, version, launcher=launcher or context.operator)
+
+
 def require_approved(
     session: Session,
     campaign: ResolvedCampaign,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import counter_of, open_account, usable_capacity
-from sender.campaigns.approval import require_approved, require_launcher
+from sender.campaigns.approval import require_approved, require_go, require_launcher
 from sender.campaigns.audience import AudienceSource
 from sender.campaigns.carrying import pace_of
 from sender.campaigns.definition import CampaignDefinition
@@ -81,6 +81,7 @@ class Launch:
         quota: what its account allows a day.
         by_workers: whether workers send it; otherwise this process does.
         any_time: whether the yes is to sending outside the sending hours too.
+        launcher: the operator who answers for it; None: whoever acts.
         plan: what it would do.
     """
 
@@ -97,6 +98,7 @@ class Launch:
     by_workers: bool
     any_time: bool
     plan: LaunchPlan
+    launcher: str | None = None
     on_progress: Callable[[Progress], None] = lambda _progress: None
     _confirmed: bool = field(default=False, init=False)
 
@@ -107,9 +109,12 @@ class Launch:
         there are workers, they are told of the run in the transaction that makes it ready.
 
         Raises:
-            RefusedError: meanwhile more people may be written to than `max_recipients`, the run
-                was cancelled or is being paused, or another launch is reading its audience anew.
+            NotAllowedError: whoever acts was revoked meanwhile.
+            RefusedError: meanwhile the approval ended, more people may be written to than
+                `max_recipients`, the run was cancelled or is being paused, or another launch is
+                reading its audience anew.
         """
+        require_go(self.context, self.campaign, self.version_id, self.launcher)
         self._confirmed = True
         self._hold_audience()
         context = self.context
@@ -316,6 +321,7 @@ def prepare(
         by_workers=by_workers,
         any_time=any_time,
         plan=launch_plan,
+        launcher=launcher,
     )
 
 

@@ -14,6 +14,8 @@ from sender.store.operators import Operator
 
 SERVICE = "service:"
 """Begins the name of a process in the audit trail; no operator's name has a colon."""
+LONGEST_NAME = 200
+"""Of who acted, in the audit trail."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def authenticated(context: Context) -> Context:
         if token is not None and token.get_secret_value().strip():
             return _proved(context, holder_of(session, token_hash(token.get_secret_value())))
         if is_registered(session) and not context.operator.startswith(SERVICE):
-            return replace(context, operator=SERVICE + context.operator)
+            return replace(context, operator=(SERVICE + context.operator)[:LONGEST_NAME])
     return context
 
 

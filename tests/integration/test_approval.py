@@ -118,6 +118,28 @@ class TestTwoPeople:
         with pytest.raises(RefusedError, match="nobody approved"):
             prepare_launch(ada, office.email())
 
+    def test_an_approval_that_ends_before_the_yes_does_not_count(
+        self, office: Office, ada: Context, ben: Context
+    ) -> None:
+        review(ben, office.email()).approve()
+        prepared = prepare_launch(ada, office.email())
+        revoke(ada, "ben")
+        with pytest.raises(RefusedError, match="nobody approved"):
+            prepared.confirm()
+        prepared.close()
+        assert (office.open_runs(), office.deliveries()) == ([], 0)
+
+    def test_a_launcher_who_is_revoked_before_the_yes_launches_nothing(
+        self, office: Office, ada: Context, ben: Context
+    ) -> None:
+        review(ada, office.email()).approve()
+        prepared = prepare_launch(ben, office.email())
+        revoke(ada, "ben")
+        with pytest.raises(NotAllowedError):
+            prepared.confirm()
+        prepared.close()
+        assert (office.open_runs(), office.deliveries()) == ([], 0)
+
     def test_approving_takes_the_role(self, office: Office, ada: Context) -> None:
         cara = enter(ada, "cara", Role.LAUNCH, Role.PREPARE)
         with pytest.raises(NotAllowedError):

@@ -1,6 +1,7 @@
 """Operators: tokens, roles, and that nobody is locked out or slips through."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def test_a_process_without_a_token_is_marked_as_a_service(office: Office) -> Non
     enter(office.context, "olive")
     service = authenticated(office.context)
     assert (service.operator, service.operator_id) == (f"service:{OPERATOR}", None)
+
+
+def test_a_services_name_fits_into_the_audit_trail(office: Office) -> None:
+    enter(office.context, "olive")
+    service = authenticated(replace(office.context, operator="x" * 200))
+    assert (len(service.operator), service.operator[:9]) == (200, "service:x")
 
 
 @pytest.mark.parametrize("token", ["sender-made-up", "x"])
