@@ -20,7 +20,7 @@ from sender.cli.common import (
     read_address,
     read_time,
 )
-from sender.cli.imported import as_progress, show_report
+from sender.cli.imported import as_progress, named_controllers, show_reports
 from sender.cli.output import Listing, Output, plain
 from sender.cli.passed_on import app as passed_on_app
 from sender.cli.replayed import show_replay
@@ -124,12 +124,22 @@ def check(
 
 @app.command(
     "import",
-    epilog=examples("sender suppress import old-opt-outs.csv --controller riverside"),
+    epilog=examples(
+        "sender suppress import old-opt-outs.csv --controller riverside",
+        "sender suppress import old-opt-outs.csv -c riverside -c hillside",
+        "sender suppress import old-opt-outs.csv --all-controllers",
+    ),
 )
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, or one address a line.")],
     *,
-    controller: ControllerOption,
+    controllers: Annotated[
+        list[str] | None,
+        typer.Option("--controller", "-c", metavar="SLUG", help="Whose; may be said repeatedly."),
+    ] = None,
+    all_controllers: Annotated[
+        bool, typer.Option("--all-controllers", help="Each controller that there is now.")
+    ] = False,
     channel: Annotated[Channel | None, typer.Option(help="Only addresses of this channel.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
@@ -142,19 +152,24 @@ def import_(
     """Bring in the opt-outs of another system; each address is blocked on its channel."""
     output = Output(as_json=json_output)
     with opened() as context, output.progress("Importing") as advance:
-        report = import_opt_outs(
-            context.store,
-            context.hasher,
-            context.clock,
-            controller_slug=controller,
-            path=file,
-            operator=context.operator,
-            channel=channel,
-            dry_run=dry_run,
-            rejects_path=rejects,
-            progress=as_progress(advance),
-        )
-    show_report(output, report, dry_run=dry_run)
+        with context.store.read() as session:
+            owners = named_controllers(session, controllers or (), every=all_controllers)
+        reports = {
+            owner: import_opt_outs(
+                context.store,
+                context.hasher,
+                context.clock,
+                controller_slug=owner,
+                path=file,
+                operator=context.operator,
+                channel=channel,
+                dry_run=dry_run,
+                rejects_path=rejects,
+                progress=as_progress(advance),
+            )
+            for owner in owners
+        }
+    show_reports(output, reports, dry_run=dry_run)
 
 
 @app.command(

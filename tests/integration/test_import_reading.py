@@ -197,7 +197,7 @@ def test_what_a_spreadsheet_mangled_is_refused_with_a_remedy(
 def test_names_in_windows_1252_come_out_right(world: World) -> None:
     path = world.write("people.csv", "")
     content = "email,first_name\njo@example.org,Zoë\n"
-    world.write = lambda _name, _content: path  # type: ignore[method-assign] # keeps our bytes
+    world.write = lambda _name, _content: path  # type: ignore[method-assign,assignment] # keeps our bytes
     path.write_bytes(content.encode("cp1252"))
     world.bring_in(content, reading=Reading(encoding=Encoding.WINDOWS_1252))
     jo = world.contact_of("jo@example.org")

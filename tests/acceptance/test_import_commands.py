@@ -1,0 +1,98 @@
+"""`sender contacts import` on files of other systems, as a user types it, on both databases."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+
+EXPORT = """\
+uuid,email,name,attributes,status,created_at,updated_at
+u1,ann@example.org,Ann Archer,{},enabled,2026-03-04 10:20:30.5 +0000 UTC,
+u2,bob@example.org,Bob Baker,{},blocklisted,2026-03-04 10:20:30 +0000 UTC,
+"""
+EVIDENCE = """\
+[columns]
+created_at = "consent_at"
+
+[constants]
+consent_purpose = "campaign-news"
+consent_notice = "sign-up-form"
+consent_method = "web-form"
+consent_source = "https://riverside.example.org/join"
+"""
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path,
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
+    found.set_up()
+    return found
+
+
+def test_an_export_is_brought_in_with_its_evidence(desk: Desk) -> None:
+    file, evidence = desk.write("export.csv", EXPORT), desk.write("evidence.toml", EVIDENCE)
+    done = desk.read(
+        "contacts", "import", file, "-c", "riverside", "--preset", "listmonk", "--map", evidence
+    )
+    assert done["counts"]["consents_recorded"] == 1
+    assert done["counts"]["opt_outs_recorded"] == 1
+    bob = desk.read("suppress", "check", "bob@example.org", "-c", "riverside")
+    assert [one["cause"] for one in bob["blocks"]] == ["opt_out"]
+
+
+def test_forms_of_rejected_rows_are_told(desk: Desk) -> None:
+    file = desk.write("export.csv", EXPORT)
+    evidence = desk.write("evidence.toml", EVIDENCE.replace("sign-up-form", "summer-fair"))
+    command = ("contacts", "import", file, "-c", "riverside", "--preset", "listmonk")
+    told = desk.read(*command, "--map", evidence, "--dry-run")
+    [group] = told["rejected_forms"]
+    assert (group["form"], group["first_day"], group["rows"]) == ("summer-fair", "2026-03-04", 1)
+    assert "summer-fair" in desk.done(*command, "--map", evidence, "--dry-run").out
+
+
+def test_people_without_consent_need_a_purpose_and_a_time(desk: Desk) -> None:
+    file = desk.write("people.csv", "email\nann@example.org\n")
+    command = ("contacts", "import", file, "-c", "riverside")
+    assert desk.read(*command)["counts"]["rejected"] == 1
+    assert desk.sender(*command, "--store", "canvassing").code == 2  # until when?
+    assert desk.sender(*command, "--store", "canvassing", "--retain-until", "2020-01-01").code == 2
+    assert desk.sender(*command, "--store", "canvassing", "--retain-until", "soon").code == 2
+    kept = desk.read(*command, "--store", "canvassing", "--retain-until", "2099-01-01")
+    assert kept["counts"]["created"] == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--preset", "x"), ("--country", "ZZ"), ("--map", "email"), ("--set", "email")]
+)
+def test_wrong_usage_is_told(desk: Desk, wrong: tuple[str, str]) -> None:
+    file = desk.write("people.csv", "email\nann@example.org\n")
+    answer = desk.sender("contacts", "import", file, "-c", "riverside", *wrong)
+    assert answer.code == 2
+    assert wrong[0].strip("-") in answer.err or wrong[1] in answer.err
+
+
+def test_old_opt_outs_hold_at_every_controller_that_is_named(desk: Desk) -> None:
+    other = CONTROLLER_FILE.replace('"riverside"', '"hillside"')
+    desk.done("controller", "add", desk.write("hillside.toml", other))
+    file = desk.write("old.csv", "email\nann@example.org\n")
+    assert desk.sender("suppress", "import", file).code == 2
+    assert desk.sender("suppress", "import", file, "-c", "riverside", "--all-controllers").code == 2
+    assert desk.sender("suppress", "import", file, "-c", "riverside", "-c", "hilside").code == 1
+    assert not blocked(desk, "riverside")
+    done = desk.read("suppress", "import", file, "-c", "riverside", "-c", "hillside")
+    assert {one["counts"]["created"] for one in done["controllers"].values()} == {1}
+    assert blocked(desk, "riverside")
+    assert blocked(desk, "hillside")
+    again = desk.read("suppress", "import", file, "--all-controllers")
+    assert {one["counts"]["unchanged"] for one in again["controllers"].values()} == {1}
+    assert "hillside" in desk.done("suppress", "import", file, "--all-controllers").out
+
+
+def blocked(desk: Desk, slug: str) -> bool:
+    return bool(desk.read("suppress", "check", "ann@example.org", "-c", slug)["blocked"])
