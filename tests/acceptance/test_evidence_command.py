@@ -113,16 +113,15 @@ def test_after_an_erasure_it_answers_for_an_address_that_the_asker_supplies(case
     assert "Ann" not in str(after)
 
 
-def test_it_answers_after_a_change_of_the_key(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_answers_after_a_change_of_the_key(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     before = case.evidence()
     monkeypatch.setenv("SENDER_HASH_KEY", f"{'ab' * 32},{HASH_KEY.hex()}")
     case.desk.done("db", "rotate-key")
     after = case.evidence()
     assert after["principal_id"] != before["principal_id"]
-    assert after["consent_records"][0]["record_header"]["record_id"] == (
-        before["consent_records"][0]["record_header"]["record_id"]
+    assert (
+        after["consent_records"][0]["record_header"]["record_id"]
+        == (before["consent_records"][0]["record_header"]["record_id"])
     )
     for kept in ("messages", "consents", "opt_outs"):
         assert after[kept] == before[kept]
