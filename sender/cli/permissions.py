@@ -19,6 +19,7 @@ from sender.operators.authority import require, require_somebody
 from sender.operators.roles import EVERY_ROLE, Role
 from sender.operators.standing import is_registered
 from sender.store.campaigns import Run
+from sender.store.requests import SubjectRequest
 from sender.store.schedules import Schedule
 
 
@@ -103,6 +104,13 @@ _KEY_OF_FILE: Final = {
     "controller": "slug",
 }
 """Where a file that a command takes names its controller."""
+_NUMBERED: Final[tuple[tuple[str, type[Run | Schedule | SubjectRequest]], ...]] = (
+    ("run", Run),
+    ("schedule", Schedule),
+    ("number", SubjectRequest),
+)
+_MORE_SLUGS: Final = {"suppress passed-on add": ("to",)}
+"""Parameters of one command that name further controllers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +173,30 @@ def _controllers(session: Session, call: Call) -> Collection[int]:
     values = call.values
     if call.command.startswith("operator") or values.get("all_controllers"):
         return ()
-    tables: tuple[tuple[str, type[Run | Schedule]], ...] = (("run", Run), ("schedule", Schedule))
-    for name, table in tables:
-        if isinstance(values.get(name), int):
-            found = select(table.controller_id).where(table.id == values[name])
-            return session.scalars(found).all()
     if call.command == "controller add":
         return ()
-    return {find_controller(session, slug).id for slug in _slugs(call)}
+    ids = {find_controller(session, slug).id for slug in _slugs(call)}
+    for name, table in _NUMBERED:
+        if isinstance(values.get(name), int):
+            whose = select(table.controller_id).where(table.id == values[name])
+            found = session.scalar(whose)
+            if found is None:
+                return ()
+            ids.add(found)
+    return ids
 
 
 def _slugs(call: Call) -> list[str]:
-    for name in ("controller", "controllers", "slug"):
-        given = call.values.get(name)
-        if given:
-            return [given] if isinstance(given, str) else list(given)
+    slugs: list[str] = []
+    for name in ("controller", "controllers", "slug", *_MORE_SLUGS.get(call.command, ())):
+        given = call.values.get(name) or ()
+        slugs += [given] if isinstance(given, str) else given
     file = call.values.get("campaign") or call.values.get("file")
-    group = call.command.split()[0]
-    key = _KEY_OF_FILE.get(group)
-    if key is None or not isinstance(file, Path):
-        return []
-    slug = _read(file).get(key)
-    return [slug] if isinstance(slug, str) else []
+    key = _KEY_OF_FILE.get(call.command.split()[0])
+    if key is not None and isinstance(file, Path):
+        named = _read(file).get(key)
+        slugs += [named] if isinstance(named, str) else []
+    return slugs
 
 
 def _read(file: Path) -> dict[str, Any]:

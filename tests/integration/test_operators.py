@@ -8,9 +8,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from sender.campaigns.launch import prepare_launch
 from sender.campaigns.leaving import revoke
 from sender.campaigns.schedule_desk import add_schedule, resume_schedule
 from sender.campaigns.scheduling import tick
+from sender.cli.permissions import Call, require_access
 from sender.errors import NotFoundError, RefusedError, UsageError
 from sender.operators.authentication import authenticated, open_as_operator
 from sender.operators.authority import NotAllowedError, require
@@ -20,7 +22,7 @@ from sender.store.audit import AuditEvent
 from sender.store.engine import Store
 from sender.store.operators import Operator
 from sender.vocabulary import ScheduleState
-from tests.support.campaign_folder import Office, open_office, settings_for
+from tests.support.campaign_folder import Office, carry_out, open_office, settings_for
 from tests.support.factory import HASH_KEY, OPERATOR, establish
 from tests.support.operators import enter, with_token
 from tests.support.schedule_world import DAILY, ScheduleDesk, SetClock, at
@@ -215,3 +217,25 @@ def test_a_script_opens_the_installation_as_an_operator(
     proved = settings.model_copy(update={"operator_token": SecretStr(token)})
     with open_as_operator(proved) as context:
         assert context.operator == "olive"
+
+
+def test_a_command_takes_the_role_at_every_controller_that_it_names(office: Office) -> None:
+    olive = enter(office.context, "olive")
+    run_id, _ = carry_out(prepare_launch(olive, office.email()))
+    ben = enter(olive, "ben", Role.DATA, Role.LAUNCH, at=("hilltop",))
+    require_access(ben, Call("evidence", {"controller": "hilltop"}))
+    require_access(olive, Call("evidence", {"controller": "hilltop", "run": run_id}))
+    for command, values in (
+        ("evidence", {"controller": "hilltop", "run": run_id}),
+        ("evidence", {"run": run_id}),
+        ("evidence", {}),
+        ("campaign resume", {"run": run_id}),
+        ("campaign resume", {"run": run_id + 1}),
+        ("suppress import", {"controllers": ["hilltop", "riverside"]}),
+        ("suppress import", {"controllers": ["hilltop"], "all_controllers": True}),
+        ("suppress passed-on add", {"controller": "hilltop", "to": "riverside"}),
+        ("schedule add", {"file": office.file()}),
+        ("request close", {"number": 1}),
+    ):
+        with pytest.raises(NotAllowedError, match="ben may not do this"):
+            require_access(ben, Call(command, values))
