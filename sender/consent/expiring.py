@@ -115,7 +115,8 @@ def _of_scope(session: Session, scope: Scope, purpose: str, then: datetime) -> l
     found = []
     for contact, address, last_yes_at, ends_at in session.execute(query):
         stale_at = stale_from(last_yes_at, scope.freshness.hold_months)
-        until = stale_at if ends_at is None else min(stale_at, ends_at)
+        ends = (stale_at, ends_at, scope.closes_at)
+        until = min(end for end in ends if end is not None)
         because = "stale" if until == stale_at else "ended"
         name = _name(contact)
         found.append(Expiring(name, address, scope.channel, purpose, last_yes_at, until, because))

@@ -44,6 +44,8 @@ def over_by(live: Subquery, scope: Scope) -> ColumnElement[bool]:
 
     Nothing else of the policy depends on the time alone.
     """
+    if scope.closes_at is not None and scope.closes_at <= scope.at:
+        return true()
     return or_(live.c.last_affirmative_at <= scope.fresh_after, live.c.ends_at <= scope.at)
 
 

@@ -25,6 +25,7 @@ from sender.store.inbound import (
     ObjectionPassOn,
 )
 from sender.store.journal_marks import LostMessage, LostRun
+from sender.store.refreshes import RefreshAsk
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.store.suppressions import Block, SuppressionEvent, SuppressionPayload
 from sender.subjects.whom import Whom
@@ -171,6 +172,7 @@ HOLDINGS: Final = (
                 "locale",
                 "time_zone",
                 "source_detail",
+                "retained_for",
             ),
             "attributes": {},
         },
@@ -216,6 +218,11 @@ HOLDINGS: Final = (
             DeliveryReliance.delivery_id.in_(_own_deliveries(whom)),
             DeliveryReliance.consent_event_id.in_(_own_consents(whom)),
         ),
+    ),
+    Holding(
+        "When you were asked to confirm again",
+        RefreshAsk,
+        lambda whom: RefreshAsk.delivery_id.in_(_own_deliveries(whom)),
     ),
     Holding("Answers to what you did", Reply, _of_controller(Reply)),
     Holding(

@@ -8,6 +8,8 @@ import pytest
 
 from sender.campaigns.launch import prepare_launch
 from sender.consent.closing import close_purpose
+from sender.consent.expiring import expiring
+from sender.consent.forecast import forecast
 from sender.delivery.runs import get_run
 from sender.errors import RefusedError
 from sender.providers.base import Outgoing
@@ -21,11 +23,14 @@ from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import open_office
 from tests.support.dispatch_world import World, build_world
 from tests.support.factory import (
+    NOW,
     OPERATOR,
     add_body,
+    add_contact,
     add_declaration,
     add_freeze,
     add_notice,
+    add_point,
     establish,
     record_consent,
 )
@@ -175,6 +180,29 @@ def test_a_purpose_that_closes_later_is_open_until_then(build: Build) -> None:
     world.plan()
     world.dispatch()
     assert len(world.fake.messages) == 2
+
+
+def test_a_closure_is_foretold(store: Store) -> None:
+    closes_at = NOW + timedelta(days=3)
+    with store.write() as session:
+        body = establish(session)
+        point = add_point(session, add_contact(session, body.controller))
+        record_consent(session, body, point.address_id)
+        close_purpose(
+            session,
+            "riverside",
+            body.purpose.slug,
+            at=closes_at,
+            reason="Decided",
+            operator=OPERATOR,
+            now=NOW,
+        )
+    within = timedelta(days=10)
+    with store.read() as session:
+        (email, _) = forecast(session, "riverside", now=NOW, months=1)
+        assert (email.now, email.months[0].contactable) == (1, 0)
+        (soon,) = expiring(session, "riverside", now=NOW, within=within)
+        assert (soon.until, soon.because) == (closes_at, "ended")
 
 
 def test_whoever_is_erased_while_a_run_goes_is_skipped_as_erased(build: Build) -> None:

@@ -13,6 +13,7 @@ from sender.store.contacts import Contact, ContactPoint, TestAddress
 from sender.store.deliveries import Delivery, DeliveryReliance, Reply
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.journal_marks import LostMessage, LostRun
+from sender.store.refreshes import RefreshAsk
 from sender.store.tables import metadata
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, Channel, DeliveryState, ReplyMeaning, RunState
@@ -59,6 +60,7 @@ def hold(session: Session, body: Organisation, other: Organisation, mark: str) -
     contact.external_ref, contact.title = f"ref-{mark}", f"Dr {mark}"
     contact.first_name, contact.last_name = f"First{mark}", f"Last{mark}"
     contact.postcode, contact.source_detail = f"PC{mark}", f"from {mark}'s friend"
+    contact.retained_for = f"calls to {mark}"
     contact.locale, contact.time_zone = f"l-{mark}", f"z-{mark}"
     # Numbers are told apart by the mark's letters, as digits.
     number = "+447911" + "".join(str(ord(letter) % 10) for letter in mark[:6])
@@ -79,6 +81,15 @@ def hold(session: Session, body: Organisation, other: Organisation, mark: str) -
             controller_id=other.id,
             dispatched_at=NOW,
             consent_event_id=event_id,
+        )
+    )
+    session.add(
+        RefreshAsk(
+            purpose_id=body.purpose.id,
+            address_id=email.address_id,
+            delivery_id=sent.id,
+            asked_at=NOW,
+            quiet_until=NOW,
         )
     )
     _inbound(session, run, sent, mark)
