@@ -24,6 +24,7 @@ from sender.vocabulary import BlockCause, Channel
 from tests.support.factory import (
     NOW,
     Organisation,
+    add_closure,
     add_contact,
     add_freeze,
     add_freshness,
@@ -171,6 +172,17 @@ def test_a_frozen_controller_reaches_nobody_who_agreed_before(store: Store) -> N
         add_freeze(session, body.controller, NOW - timedelta(days=5))
         assert sum(map(sum, _numbers(session))) == 0
         assert expiring(session, "riverside", now=NOW, within=timedelta(days=3650)) == []
+
+
+def test_a_purpose_that_closes_reaches_nobody_from_then_on(store: Store) -> None:
+    with store.write() as session:
+        body = establish(session)
+        _somebody(session, body, NOW)
+        add_closure(session, body.purpose, closes_at=NOW + timedelta(days=40))
+        email, _ = _numbers(session, months=3)
+        [found] = expiring(session, "riverside", now=NOW, within=timedelta(days=60))
+    assert email == (1, 1, 0, 0)
+    assert (found.until, found.because) == (NOW + timedelta(days=40), "ended")
 
 
 def test_a_month_ends_where_the_controller_is() -> None:
