@@ -162,3 +162,10 @@ def test_a_file_of_another_system_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="no preset"):
         bring_in(world, "listmonk.csv", "listmunk")
     assert world.all(select(Contact.id)) == []
+
+
+def test_a_no_for_every_row_leaves_no_yes_beside_it(world: World) -> None:
+    constants = (*EVIDENCE, "opt_out=email")
+    bring_in(world, "listmonk.csv", "listmonk", "created_at=consent_at", constants=constants)
+    assert consents(world) == []
+    assert ("ann@example.org", "email", BlockCause.OPT_OUT) in blocks(world)
