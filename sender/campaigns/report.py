@@ -15,10 +15,10 @@ from sender.campaigns.run_audience import audience_of_run
 from sender.delivery.parts import is_planned
 from sender.delivery.planning import count_unplanned
 from sender.delivery.runs import Counts, count, get_run
+from sender.spreadsheet import harmless
 from sender.store.campaigns import Campaign, CampaignVersion, Run, StagedRecipient
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import Controller
-from sender.spreadsheet import harmless
 from sender.store.deliveries import Delivery
 from sender.vocabulary import Channel, DeliveryState
 

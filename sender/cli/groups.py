@@ -24,7 +24,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "retention": ("sender.cli.retention", "Erase what is past its time."),
     "campaign": ("sender.cli.campaign", "Check, launch and follow campaigns."),
     "schedule": ("sender.cli.schedule", "Campaigns that go out by themselves."),
-    "operator": ("sender.cli.operator", "Who may prepare, approve, launch, and see to people's data."),
+    "operator": ("sender.cli.operator", "Who may prepare, approve, launch, and tend data."),
     "web": ("sender.cli.web", "Serve opt-out pages and webhooks."),
     "worker": ("sender.cli.worker", "Send beside other workers, and keep house (PostgreSQL)."),
     "status": ("sender.cli.status", "Workers, queues, rates, runs under way, lag."),

@@ -250,7 +250,8 @@ class _Chunk:
             fresh = [one for one in targets if not self._is_withdrawn(one, purpose_id, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
-                self._denied.add((address_id, purpose_id))
+                if opt_out.told is None:  # a dated one may be older than a yes that stands
+                    self._denied.add((address_id, purpose_id))
                 known = self._ledgers.consents[address_id][purpose_id]
                 known.append(KnownConsent(ConsentKind.WITHDRAWN, opt_out.at, None))
                 yield self._no(

@@ -178,7 +178,7 @@ def _prepare_sqlite(connection: SQLiteConnection, _record: Any) -> None:
         "foreign_keys=ON",
         "recursive_triggers=ON",
         "temp_store=MEMORY",
-        "cache_size=-65536",
+        "cache_size=-8192",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -318,3 +318,14 @@ def test_no_of_a_refused_row_counts_for_somebody_whom_a_later_row_brings(world: 
     assert reason(world, "jo@example.org") is Reason.SUPPRESSED
     assert first.counts.opt_outs_recorded == 1
     assert world.bring_in(content).counts.opt_outs_recorded == 0
+
+
+def test_a_no_without_a_date_counts_beside_an_older_one_with_a_date(world: World) -> None:
+    world.bring_in(f"email,{CONSENT}\njo@example.org,{BY_EMAIL}\n")
+    content = (
+        "email,opt_out,opt_out_at\njo@example.org,purpose:campaign-news,2023-01-01\n"
+        "jo@example.org,purpose:campaign-news,\n"
+    )
+    world.bring_in(content)
+    assert reason(world, "jo@example.org") is Reason.WITHDRAWN
+    assert world.bring_in(content).counts.opt_outs_recorded == 0
