@@ -1,14 +1,14 @@
 """reconfirmation campaigns: whose consent a run asks about, and who was asked when.
 
-Revision: 0008
-Follows: 0007
+Revision: 0007
+Follows: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
