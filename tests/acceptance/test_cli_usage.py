@@ -81,7 +81,15 @@ OF_ONE_CONTROLLER = [
 )
 def test_every_command_about_people_is_told_the_controller(name: str, command: Any) -> None:
     [option] = [one for one in command.params if "--controller" in one.opts]
-    assert option.required, name
+    or_all = [one for one in command.params if "--all-controllers" in one.opts]
+    assert option.required or or_all, name
+
+
+def test_opt_outs_for_nobody_in_particular_are_not_taken(desk: Desk) -> None:
+    desk.done("db", "upgrade")
+    answer = desk.sender("suppress", "import", desk.write("old.csv", "email\na@example.org\n"))
+    assert answer.code == 2
+    assert "--all-controllers" in answer.err
 
 
 @pytest.mark.parametrize(

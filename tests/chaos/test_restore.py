@@ -1,5 +1,6 @@
 """A backup is restored over a day's opt-outs and sends: nobody who said no, and nobody twice."""
 
+import json
 import random
 import signal
 from collections import Counter
@@ -45,6 +46,18 @@ def world(
         keep_journal(opened.office)
         opened.office.one_call_at_a_time()
         yield opened
+
+
+def journaled(office: Office) -> int:
+    """Return how many messages the journal says were about to be handed over.
+
+    On a machine that is slow enough, some of them were given back because their look was too old. A
+    backup that is restored then takes them for sent, as nobody can know.
+    """
+    journal = office.store.journal
+    assert journal is not None
+    entries = (json.loads(line) for line in journal.path.read_text().splitlines())
+    return sum(len(entry["to"]) for entry in entries if entry.get("is") == "sent")
 
 
 def send_some(world: ChaosWorld, definition: CampaignDefinition, messages: int) -> int:
@@ -154,6 +167,7 @@ def test_a_day_is_lost_and_comes_back(world: ChaosWorld, chance: random.Random) 
         autumn = office.email(name="autumn")
         send_some(world, autumn, chance.randrange(1, 100))
         autumn_sent = len(world.fake.messages)
+        given_back = journaled(office) - autumn_sent
         said_no = say_no(office, chance)
         backup.restore()
         require_refusal(world, run_id, autumn)
@@ -161,7 +175,8 @@ def test_a_day_is_lost_and_comes_back(world: ChaosWorld, chance: random.Random) 
         done = replay(office)
     assert done.held_runs == [run_id]
     assert done.lacking.noes >= OPT_OUTS
-    assert list(done.sent.lost.values()) == [autumn_sent - spring_sent]
+    [lost] = done.sent.lost.values()
+    assert 0 <= lost - (autumn_sent - spring_sent) <= given_back
     assert office.run(run_id).restored_at is not None
     assert office.resume(run_id) is Ending.FINISHED
     spring_ends = len(world.fake.messages)
@@ -173,7 +188,8 @@ def test_a_day_is_lost_and_comes_back(world: ChaosWorld, chance: random.Random) 
         written_to(world, spring_sent, autumn_sent) + written_to(world, spring_ends),
     ):
         assert set(messages.values()) == {1}
-        assert everybody - said_no <= set(messages) <= everybody
+        assert set(messages) <= everybody
+        assert len(everybody - said_no - set(messages)) <= given_back
     assert office.counts(run_id).planned == PEOPLE
 
 
