@@ -113,10 +113,11 @@ def free_parts(session: Session, run_id: int, alive: Sequence[int]) -> None:
 def outlook(session: Session, run: Run) -> Outlook:
     """Look ahead on a run; what others hold is theirs."""
     mine = (RunPart.run_id == run.id) & RunPart.done_at.is_(None)
-    free = mine & RunPart.dispatcher_id.is_(None)
+    free = mine & RunPart.dispatcher_id.is_(None) & RunPart.planned_at.is_not(None)
     open_parts = session.scalar(select(func.count()).where(mine)) or 0
     ready_at = session.scalar(
-        select(func.min(func.coalesce(RunPart.ready_at, RunPart.planned_at))).where(free)
+        # Not since it was planned: that may have been by a clock that was ahead.
+        select(func.min(func.coalesce(RunPart.ready_at, run.created_at))).where(free)
     )
     return Outlook(is_planned(session, run), open_parts, ready_at)
 

@@ -226,6 +226,15 @@ def test_the_sweep_names_runs_that_have_work_and_urgent_ones_first(office: Offic
     unconfirmed.close()
 
 
+def test_a_part_that_was_planned_by_a_clock_ahead_is_work_now(office: Office) -> None:
+    launch = confirmed(office)
+    launch.provider.close()
+    ahead = office.context.clock.now() + timedelta(hours=3)
+    with office.store.write() as session:
+        session.execute(update(RunPart).values(planned_at=ahead))
+    assert sweep(office.store, office.context.clock, OPERATOR) == [launch.run_id]
+
+
 def test_a_run_that_breaks_the_sweep_holds_up_no_other(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
