@@ -7,7 +7,7 @@ state, and only learns the provider's message id.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_, update
@@ -119,7 +119,7 @@ def _write_returned(
             dispatcher_id=null(),
         )
     )
-    rows = [_coded(item) | {"later": _later(item.result, now)} for item in outcomes]
+    rows = [_coded(item) | {"later": now + _delay(item.result)} for item in outcomes]
     session.connection().execute(statement, rows)
 
 
@@ -147,8 +147,8 @@ def _coded(outcome: Outcome) -> dict[str, Any]:
     return {"delivery": outcome.delivery_id, "code": code and code[:_LONGEST]}
 
 
-def _later(result: Result, now: datetime) -> datetime | None:
-    return now + result.delay if isinstance(result, Deferred) and result.delay else None
+def _delay(result: Result) -> timedelta:
+    return result.delay if isinstance(result, Deferred) else timedelta(0)
 
 
 def _block_rejected(session: Session, run: Run, outcomes: Sequence[Outcome], now: datetime) -> None:
