@@ -198,7 +198,7 @@ def test_killed_after_the_backup(world: ChaosWorld, chance: random.Random) -> No
     run_id = send_some(world, load_campaign(world.campaign()), chance.randrange(1, 50))
     with backup_of(office.store) as backup:
         process = world.start("campaign", "resume", str(run_id), "--yes")
-        messages = chance.randrange(1, 150)
+        messages = chance.randrange(1, PEOPLE - len(world.fake.messages) + 1)
         world.fake.strike_after(messages, partial(strike, process, signal.SIGKILL))
         code, _, err = wait_for(process)
         assert code == -signal.SIGKILL, (messages, err)

@@ -140,13 +140,18 @@ def test_several_dispatchers_send_one_run_and_nobody_gets_it_twice(
 ) -> None:
     launch = confirmed(office)
     launch.provider.close()
-    start = Barrier(4)
+    inside = Barrier(4)
+    enter = dispatch.Dispatcher._enter
+
+    def enter_together(self: dispatch.Dispatcher) -> None:
+        enter(self)
+        inside.wait()  # who comes late finds the run finished, and is refused
 
     def work(_: int) -> Ending:
-        start.wait()
         return carry(office, launch.run_id)
 
-    with ThreadPoolExecutor(4) as pool:
+    with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(4) as pool:
+        patched.setattr(dispatch.Dispatcher, "_enter", enter_together)
         endings = list(pool.map(work, range(4)))
     while office.run(launch.run_id).state is not RunState.FINISHED:
         assert carry(office, launch.run_id) in {Ending.FINISHED, Ending.WAITING}
