@@ -12,17 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
-from sender.consent.notices import latest_notice, require_valid_consent
+from sender.consent.notices import latest_notice
 from sender.consent.objection import lock_people
 from sender.consent.person import load_person
 from sender.consent.policy import decide
 from sender.consent.scopes import load_scope
-from sender.errors import RefusedError
 from sender.inbound.opt_out import OPERATOR
-from sender.inbound.opt_out_message import LinkedMessage
+from sender.inbound.opt_out_message import LinkedMessage, may_agree_to
 from sender.store.campaigns import Run
-from sender.store.consents import ConsentEvent, Notice, Purpose
-from sender.store.controllers import Controller
+from sender.store.consents import ConsentEvent, Notice
 from sender.store.deliveries import Delivery
 from sender.vocabulary import ConsentKind
 
@@ -63,7 +61,7 @@ def read_renewal(session: Session, message: LinkedMessage, now: datetime) -> Ren
     if notice is None:
         return None
     latest = latest_notice(session, notice.controller_id, notice.slug) or notice
-    if not _is_valid(session, latest, message, now):
+    if not may_agree_to(session, latest, message, now):
         return None
     return Renewal(latest.id, latest.wording, is_done=_is_used(session, message))
 
@@ -115,16 +113,6 @@ def _live_event(session: Session, message: LinkedMessage, now: datetime) -> int 
         purpose_id=message.purpose_id,
     )
     return decide(person, scope).consent_event_id
-
-
-def _is_valid(session: Session, notice: Notice, message: LinkedMessage, now: datetime) -> bool:
-    controller = session.get_one(Controller, message.controller_id)
-    purpose = session.get_one(Purpose, message.purpose_id)
-    try:
-        require_valid_consent(notice, controller, message.channel, purpose.slug, now)
-    except RefusedError:
-        return False
-    return True
 
 
 def _is_used(session: Session, message: LinkedMessage) -> bool:

@@ -15,6 +15,7 @@ from sender.consent.live import live_consents, over_by
 from sender.consent.policy import Scope
 from sender.consent.scopes import load_scope
 from sender.controllers.lookup import find_controller, purposes
+from sender.spreadsheet import harmless
 from sender.store.contacts import Contact, ContactPoint
 from sender.vocabulary import Channel
 
@@ -22,7 +23,6 @@ MOST_DAYS = 3650
 """The longest time that can be asked about."""
 
 _TIME = re.compile(r"([1-9][0-9]{0,3})([dw]?)")
-_FORMULA = tuple("=+-@\t\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,7 @@ def write_csv(out: TextIO, people: Iterable[Expiring]) -> None:
     for one in people:
         moments = [moment.astimezone(UTC).isoformat() for moment in (one.last_yes_at, one.until)]
         cells = [one.contact, one.address, one.channel.value, one.purpose, *moments, one.because]
-        writer.writerow([_harmless(cell) for cell in cells])
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        writer.writerow([harmless(cell) for cell in cells])
 
 
 def expiring(

@@ -1,14 +1,16 @@
 """The message that an opt-out link came with, and what its reader has stopped so far."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from sender.errors import SenderError
+from sender.consent.notices import require_valid_consent
+from sender.errors import RefusedError, SenderError
 from sender.store.campaigns import Run, StagedRecipient
-from sender.store.consents import Purpose
+from sender.store.consents import Notice, Purpose
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
@@ -166,3 +168,14 @@ def _has_objected(session: Session, message: LinkedMessage) -> bool:
         Contact.id.in_(contact_of(message)), Contact.objected_at.is_not(None)
     )
     return session.scalar(query) is not None
+
+
+def may_agree_to(session: Session, notice: Notice, message: LinkedMessage, at: datetime) -> bool:
+    """Whether a yes of the message's reader to this wording, at that time, would be consent."""
+    controller = session.get_one(Controller, message.controller_id)
+    purpose = session.get_one(Purpose, message.purpose_id)
+    try:
+        require_valid_consent(notice, controller, message.channel, purpose.slug, at)
+    except RefusedError:
+        return False
+    return True

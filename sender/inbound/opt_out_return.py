@@ -13,15 +13,19 @@ from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from sender.consent.ledger import ConsentAct, record
-from sender.consent.notices import require_valid_consent
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
 from sender.inbound.opt_out import OPERATOR
-from sender.inbound.opt_out_message import LinkedMessage, concerning, contact_of, read_standing
+from sender.inbound.opt_out_message import (
+    LinkedMessage,
+    concerning,
+    contact_of,
+    may_agree_to,
+    read_standing,
+)
 from sender.inbound.opt_out_tickets import Ticket
-from sender.store.consents import ConsentEvent, ConsentState, Notice, Purpose
+from sender.store.consents import ConsentEvent, ConsentState, Notice
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.controllers import Controller
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.ledger import BlockScope, Suppression, release
 from sender.vocabulary import (
@@ -64,7 +68,7 @@ def read_offer(session: Session, message: LinkedMessage, now: datetime) -> Offer
     if state.status is not ConsentKind.OBJECTED:
         return Offer(consent_lacks=not state.status.is_affirmative)
     notice = session.scalar(_notice_relied_on(message))
-    if notice is None or not _is_valid(session, notice, message, now):
+    if notice is None or not may_agree_to(session, notice, message, now):
         return Offer(consent_lacks=True)
     return Offer(wording=notice.wording, notice_id=notice.id)
 
@@ -203,16 +207,6 @@ def _notice_relied_on(message: LinkedMessage) -> Select[Notice]:
         .order_by(ConsentEvent.occurred_at.desc(), ConsentEvent.id.desc())
         .limit(1)
     )
-
-
-def _is_valid(session: Session, notice: Notice, message: LinkedMessage, now: datetime) -> bool:
-    controller = session.get_one(Controller, message.controller_id)
-    purpose = session.get_one(Purpose, message.purpose_id)
-    try:
-        require_valid_consent(notice, controller, message.channel, purpose.slug, now)
-    except RefusedError:
-        return False
-    return True
 
 
 def _reconfirmed(message: LinkedMessage, notice_id: int, now: datetime) -> ConsentAct:
