@@ -7,13 +7,13 @@ changes nothing that a dispatcher would not have changed itself, had it lived.
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from sender.clock import Clock
 from sender.delivery.parts import cover_pending, outlook
 from sender.delivery.recovery import live_dispatchers, recover
-from sender.delivery.runs import finish_if_done, get_run, settle
+from sender.delivery.runs import cancel, finish_if_done, get_run, settle
 from sender.store.campaigns import Run
 from sender.store.engine import Store
 from sender.vocabulary import Priority, RunState
@@ -29,15 +29,19 @@ def sweep(store: Store, clock: Clock, operator: str) -> list[int]:
 
     Each run is looked after in a transaction of its own, and what breaks in one holds up no other.
     A run that nobody confirmed, or that a person or the brake stopped, is never among them; nor is
-    one that waits.
+    one that waits. A test whose sender was lost in the middle is cancelled: a test is never carried
+    on.
 
     Raises:
         Exception: what broke, if nothing went well.
     """
     with store.read() as session:
-        states = _TO_SETTLE + _TO_SEND
-        query = select(Run.id, Run.priority).where(Run.state.in_(states), Run.is_test.is_(False))
-        runs = list(session.execute(query.order_by(Run.id)))
+        open_runs = or_(
+            Run.state.in_((*_TO_SETTLE, RunState.RUNNING)),
+            and_(Run.state == RunState.READY, Run.is_test.is_(False)),
+        )
+        query = select(Run.id, Run.priority).where(open_runs).order_by(Run.id)
+        runs = list(session.execute(query))
     runs.sort(key=lambda one: one[1] is not Priority.URGENT)
     with_work: list[int] = []
     broken: list[Exception] = []
@@ -59,7 +63,9 @@ def _look_after(store: Store, now: datetime, run_id: int, operator: str) -> bool
         run = get_run(session, run_id, lock=True)
         recover(session, run_id, now)
         if live_dispatchers(session, run_id, now):
-            return _has_work(session, run, now)
+            return not run.is_test and _has_work(session, run, now)
+        if run.is_test and run.state is RunState.RUNNING:
+            cancel(session, run_id, now=now, operator=operator)
         settle(session, run, now=now, operator=operator)
         if run.state not in _TO_SEND:
             return False

@@ -215,6 +215,31 @@ def test_the_sweep_frees_what_a_lost_dispatcher_held_and_doubts_what_it_had_mark
     assert (counts.unknown, counts.handed_over) == (1, PEOPLE - 1)
 
 
+def test_the_sweep_ends_a_test_whose_sender_was_lost(office: Office, ses: SesFake) -> None:
+    launch = confirmed(office)
+    launch.provider.close()
+    clock = office.context.clock
+    with office.store.write() as session:
+        session.execute(update(Run).values(is_test=True))
+    assert sweep(office.store, clock, OPERATOR) == []
+    assert office.run(launch.run_id).state is RunState.READY  # its sender is about to begin
+    with office.store.write() as session:
+        lost = start_dispatcher(session, launch.run_id, clock.now())
+        session.execute(update(Dispatcher).values(place="elsewhere"))
+        get_run(session, launch.run_id).state = RunState.RUNNING
+        first = session.scalars(select(Delivery).order_by(Delivery.address_id)).first()
+        assert first is not None
+        first.state, first.dispatcher_id = DeliveryState.DISPATCHING, lost
+    assert sweep(office.store, clock, OPERATOR) == []
+    assert office.run(launch.run_id).state is RunState.RUNNING
+    with office.store.write() as session:
+        session.execute(update(Dispatcher).values(heartbeat_at=clock.now() - SILENT_AFTER))
+    assert sweep(office.store, clock, OPERATOR) == []
+    assert office.run(launch.run_id).state is RunState.CANCELLED
+    counts = office.counts(launch.run_id)
+    assert (counts.unknown, counts.pending, ses.messages) == (1, 0, [])
+
+
 def test_the_sweep_names_runs_that_have_work_and_urgent_ones_first(office: Office) -> None:
     slow = confirmed(office, name="slow")
     quick = confirmed(office, name="quick", priority="urgent")
