@@ -4,20 +4,18 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.orm import Session
 
 from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened
 from sender.cli.output import Advance, Facts, Listing, Output
 from sender.contacts.find import list_batches
 from sender.controllers.lookup import find_controller
 from sender.imports.approval import BatchView, approve_batch, look_at_batch, revoke_batch
-from sender.operators.authority import may
-from sender.operators.roles import Role
-from sender.operators.standing import standing
+from sender.operators.permissions import another_may
 from sender.store.contacts import ImportBatch
 
 app = group("The files that people came in, and whether their consents count.")
 
+APPROVE = "contacts batch approve"
 BatchArgument = Annotated[int, typer.Argument(metavar="BATCH", help="Its number.")]
 _SAMPLE = ["Name", "Address", "Purpose", "Notice", "Given", "Method", "Source"]
 
@@ -55,7 +53,7 @@ def approve(
         with context.store.read() as session:
             controller_id = find_controller(session, controller).id
             view = look_at_batch(session, controller_id, batch)
-            by_another = _another_could(session, controller_id, view.batch.operator)
+            by_another = another_may(session, APPROVE, controller_id, view.batch.operator)
         if not json_output:
             _show(output, view)
         output.confirm("Do these consents stand as they are written here?", yes=yes)
@@ -104,12 +102,6 @@ def revoke(
             )
     words = f"Revoked: {people:,} consents of this batch count no more, in running sends too."
     output.show({"batch": batch, "people": people}, words)
-
-
-def _another_could(session: Session, controller_id: int, operator: str) -> bool:
-    """Whether somebody else is there to look at what this operator brought in."""
-    others = (one for one in standing(session) if one.name != operator)
-    return any(may(one, {Role.APPROVE, Role.OFFICER}, controller_id) for one in others)
 
 
 def _steps(advance: Advance, consents: int) -> Callable[[int], None]:

@@ -15,8 +15,8 @@ from sender.settings import Settings, load_settings
 from sender.vocabulary import Channel
 
 if TYPE_CHECKING:
-    from sender.cli.permissions import Call
     from sender.context import Context
+    from sender.operators.permissions import Call
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 ControllerOption = Annotated[
@@ -58,9 +58,9 @@ def opened() -> Iterator["Context"]:
         DatabaseError: the database is not set up, of another version, or its clock is off.
         NotAllowedError: operators are registered, and who acts may not call this command.
     """
-    from sender.cli.permissions import require_access  # noqa: PLC0415  # SQLAlchemy takes its time
     from sender.context import open_context  # noqa: PLC0415  # see above
     from sender.operators.authentication import authenticated  # noqa: PLC0415  # see above
+    from sender.operators.permissions import require_access  # noqa: PLC0415  # SQLAlchemy takes its time
 
     with open_context(current_settings()) as context:
         acting = authenticated(context)
@@ -69,7 +69,7 @@ def opened() -> Iterator["Context"]:
 
 
 def _called() -> "Call":
-    from sender.cli.permissions import Call  # noqa: PLC0415  # see `opened`
+    from sender.operators.permissions import Call  # noqa: PLC0415  # see `opened`
 
     called = get_current_context(silent=True)
     if called is None:

@@ -7,7 +7,7 @@ import pytest
 from typer.core import TyperGroup
 
 from sender.cli.groups import GROUPS, load
-from sender.cli.permissions import ACCESS, Nobody, access_of, row_of
+from sender.operators.permissions import ACCESS, Nobody, access_of, row_of
 from sender.operators.roles import Role
 from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
 

@@ -12,10 +12,10 @@ from sender.campaigns.launch import prepare_launch
 from sender.campaigns.leaving import revoke
 from sender.campaigns.schedule_desk import add_schedule, resume_schedule
 from sender.campaigns.scheduling import tick
-from sender.cli.permissions import Call, require_access
 from sender.errors import NotFoundError, RefusedError, UsageError
 from sender.operators.authentication import authenticated, open_as_operator
 from sender.operators.authority import NotAllowedError, require
+from sender.operators.permissions import Call, require_access
 from sender.operators.registry import add_operator, list_operators
 from sender.operators.roles import Role
 from sender.store.audit import AuditEvent

@@ -1,4 +1,4 @@
-"""Which role each command takes, in one table.
+"""Which role each command takes, in one table, for the command line and for scripts alike.
 
 A command that is not here takes an officer at all controllers, and a test finds it.
 """
@@ -8,16 +8,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.context import Context
 from sender.controllers.lookup import find_controller
-from sender.operators.authority import require, require_somebody
+from sender.operators.authority import may, require, require_somebody
 from sender.operators.roles import EVERY_ROLE, Role
-from sender.operators.standing import is_registered
+from sender.operators.standing import is_registered, standing
 from sender.store.campaigns import Run
 from sender.store.requests import SubjectRequest
 from sender.store.schedules import Schedule
@@ -100,22 +100,33 @@ ACCESS: Final[dict[str, Access]] = {
 
 _IF_NOT_LISTED: Final = _OFFICER
 _KEY_OF_FILE: Final = {
-    **dict.fromkeys(("campaign", "schedule", "explain", "notice"), "controller"),
+    **dict.fromkeys(("campaign", "schedule", "explain", "evidence", "notice"), "controller"),
     "controller": "slug",
 }
 """Where a file that a command takes names its controller."""
 _NUMBERED: Final[tuple[tuple[str, type[Run | Schedule | SubjectRequest]], ...]] = (
     ("run", Run),
+    ("run_id", Run),
     ("schedule", Schedule),
+    ("schedule_id", Schedule),
     ("number", SubjectRequest),
 )
+_FILES: Final = ("campaign", "file", "path")
 _MORE_SLUGS: Final = {"suppress passed-on add": ("to",)}
 """Parameters of one command that name further controllers."""
 
 
+@runtime_checkable
+class _NamesController(Protocol):
+    """What says by itself whose it is: a campaign that was read, or the subject of an act."""
+
+    @property
+    def controller(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command as it was called.
+    """A command as it was called, or a function of the API that does the same.
 
     Attributes:
         command: without `sender`, e.g. `campaign launch`.
@@ -163,6 +174,15 @@ def require_access(context: Context, call: Call) -> None:
         require(context, access, controller_id)
 
 
+def another_may(session: Session, command: str, controller_id: int, name: str) -> bool:
+    """Whether there is an operator besides the named one who may call this command there."""
+    access = access_of(command)
+    if not isinstance(access, frozenset):
+        return False
+    others = (one for one in standing(session) if one.name != name)
+    return any(may(one, access, controller_id) for one in others)
+
+
 def _is_asked_for(context: Context) -> bool:
     with context.store.read() as session:
         return is_registered(session)
@@ -191,7 +211,8 @@ def _slugs(call: Call) -> list[str]:
     for name in ("controller", "controllers", "slug", *_MORE_SLUGS.get(call.command, ())):
         given = call.values.get(name) or ()
         slugs += [given] if isinstance(given, str) else given
-    file = call.values.get("campaign") or call.values.get("file")
+    slugs += [one.controller for one in call.values.values() if isinstance(one, _NamesController)]
+    file = next((call.values[name] for name in _FILES if call.values.get(name)), None)
     key = _KEY_OF_FILE.get(call.command.split()[0])
     if key is not None and isinstance(file, Path):
         named = _read(file).get(key)
