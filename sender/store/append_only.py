@@ -31,6 +31,7 @@ APPEND_ONLY = (
     "operator",
     "operator_revocation",
     "purpose_closure",
+    "retention_policy",
     "sending_policy",
 )
 """Tables whose rows are written once."""

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sender.store.base import Base
@@ -14,7 +14,15 @@ class Contact(Base):
     """A person as one controller knows them. Personal columns are emptied by an erasure."""
 
     __tablename__ = "contact"
-    __table_args__ = (UniqueConstraint("controller_id", "external_ref"),)
+    __table_args__ = (
+        UniqueConstraint("controller_id", "external_ref"),
+        Index(
+            "ix_contact_retain_until",
+            "retain_until",
+            sqlite_where=text("retain_until IS NOT NULL"),
+            postgresql_where=text("retain_until IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))

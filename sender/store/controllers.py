@@ -112,6 +112,19 @@ class SendingPolicy(Base):
     operator: Mapped[str] = mapped_column(String(200))
 
 
+class RetentionPolicy(Base):
+    """How long a controller keeps what shows why it wrote. Append-only; the latest row rules."""
+
+    __tablename__ = "retention_policy"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"), index=True)
+    limitation_years: Mapped[int | None]
+    """None where the controller says nothing and the installation's setting holds."""
+    recorded_at: Mapped[datetime]
+    operator: Mapped[str] = mapped_column(String(200))
+
+
 class ProviderAccount(Base):
     """One SES, Twilio, SMTP or outbox account. Credentials stand here by environment name only."""
 

@@ -54,6 +54,12 @@ class Delivery(Base):
             )
             for what in ("hard_bounced", "complained", "opted_out")
         ],
+        Index(
+            "ix_delivery_with_values",
+            "dispatched_at",
+            sqlite_where=text('"values" IS NOT NULL'),
+            postgresql_where=text('"values" IS NOT NULL'),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -91,7 +97,10 @@ class DeliveryReliance(Base):
     """The consent relied on for a body named in `on_behalf_of`, at each last look. Append-only."""
 
     __tablename__ = "delivery_reliance"
-    __table_args__ = (PrimaryKeyConstraint("delivery_id", "controller_id", "dispatched_at"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("delivery_id", "controller_id", "dispatched_at"),
+        Index("ix_delivery_reliance_consent", "consent_event_id", "dispatched_at"),
+    )
 
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))

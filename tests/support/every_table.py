@@ -25,6 +25,7 @@ from tests.support.factory import (
     add_point,
     add_policy,
     add_request,
+    add_retention,
     add_run,
     add_schedule,
     block,
@@ -43,6 +44,7 @@ def fill(session: Session) -> Run:
         add_freshness(session, body.controller, warn_months=6, hold_months=12)
         add_declaration(session, body.controller)
         add_policy(session, body.controller)
+        add_retention(session, body.controller, 7)
         add_batch(session, body.controller)
         add_closure(session, body.purpose)
     campaign, version = add_campaign(session, party.controller)

@@ -30,6 +30,7 @@ from sender.store.controllers import (
     FreshnessPolicy,
     OptOutDeclaration,
     ProviderAccount,
+    RetentionPolicy,
     SenderIdentity,
     SendingPolicy,
 )
@@ -459,6 +460,14 @@ def add_run(
 def add_policy(session: Session, controller: Controller, **members: Any) -> SendingPolicy:
     """Add what a controller says on when and how often its runs may go."""
     row = SendingPolicy(controller_id=controller.id, recorded_at=NOW, operator=OPERATOR, **members)
+    return _add(session, row)
+
+
+def add_retention(session: Session, controller: Controller, years: int | None) -> RetentionPolicy:
+    """Add what a controller says on how long it keeps what shows why it wrote."""
+    row = RetentionPolicy(
+        controller_id=controller.id, limitation_years=years, recorded_at=NOW, operator=OPERATOR
+    )
     return _add(session, row)
 
 
