@@ -12,13 +12,21 @@ from markupsafe import escape
 from sender.campaigns.accounts import open_account
 from sender.context import Context
 from sender.errors import ProviderError
-from sender.providers.base import Accepted, Outgoing, Unknown
+from sender.providers.base import Accepted, Outgoing, Rejected, Unknown
 from sender.rendering.message import RenderedEmail, RenderedMessage, RenderedSms, hash_parts
 from sender.rendering.segments import count_segments
 from sender.store.controllers import ControllerVersion, ProviderAccount, SenderIdentity
 
 _START_WITHIN: Final = timedelta(minutes=1)
 _DELIVER_WITHIN: Final = timedelta(minutes=15)
+
+
+class InDoubtError(ProviderError):
+    """Nobody knows whether the provider took the reply: it must not be handed over again."""
+
+
+class TurnedDownError(ProviderError):
+    """The provider refused the reply for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,9 @@ def hand_over(context: Context, reply: PreparedReply) -> None:
     """Hand a reply over, at most once; its row must have been committed.
 
     Raises:
-        ProviderError: the provider did not take it, or nobody knows whether it did.
+        InDoubtError: nobody knows whether the provider took it.
+        TurnedDownError: it refused it for good.
+        ProviderError: it did not take it; another try may be made.
     """
     provider = open_account(reply.account, context)
     try:
@@ -56,11 +66,12 @@ def hand_over(context: Context, reply: PreparedReply) -> None:
         return
     code = getattr(outcome, "code", "not started")
     if isinstance(outcome, Unknown):
-        raise ProviderError(
+        raise InDoubtError(
             f"Nobody knows whether the provider took the message ({reply.account.name}: {code}).",
             remedy="If nothing arrives, try again tomorrow.",
         )
-    raise ProviderError(
+    failure = TurnedDownError if isinstance(outcome, Rejected) else ProviderError
+    raise failure(
         f"The provider did not take the message ({reply.account.name}: {code}).",
         remedy="Look at the account with: sender doctor --providers",
     )
