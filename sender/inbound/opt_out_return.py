@@ -102,14 +102,27 @@ def come_back(session: Session, message: LinkedMessage, ticket: Ticket, now: dat
     if not read_standing(session, message).returnable:
         raise RefusedError("What stands in the way cannot be lifted by a link.")
     offer = read_offer(session, message, now)
-    _lift(session, message, session.scalars(concerning(message)).all(), now)
+    blocks = session.scalars(concerning(message)).all()
+    lift_blocks(session, blocks, now, delivery_id=message.delivery_id)
     _lift_objection(session, message, now)
     if offer.notice_id is not None:
         record(session, [_reconfirmed(message, offer.notice_id, now)], now)
     return offer
 
 
-def _lift(session: Session, message: LinkedMessage, blocks: Sequence[Block], now: datetime) -> None:
+def lift_blocks(
+    session: Session,
+    blocks: Sequence[Block],
+    now: datetime,
+    *,
+    source: str = SOURCE,
+    delivery_id: int | None = None,
+) -> None:
+    """Lift blocks that the person set, by the person's own act; the caller has seen that it is one.
+
+    Raises:
+        RefusedError: one was set again at that time or later.
+    """
     for block in blocks:
         scope = BlockScope(
             block.address_id, block.controller_id, block.channel, block.purpose_id or None
@@ -118,10 +131,10 @@ def _lift(session: Session, message: LinkedMessage, blocks: Sequence[Block], now
             scope=scope,
             cause=block.cause,
             occurred_at=now,
-            source=SOURCE,
+            source=source,
             by_person=True,
             operator=OPERATOR,
-            delivery_id=message.delivery_id,
+            delivery_id=delivery_id,
         )
         release(session, act, now)
 
@@ -139,7 +152,8 @@ def _lift_objection(session: Session, message: LinkedMessage, now: datetime) -> 
         Block.controller_id == message.controller_id,
         Block.cause == BlockCause.OBJECTION,
     )
-    _lift(session, message, session.scalars(rest).all(), now)
+    blocks = session.scalars(rest).all()
+    lift_blocks(session, blocks, now, delivery_id=message.delivery_id)
     session.execute(
         update(Contact)
         .where(Contact.id.in_(contact_of(message)), Contact.objected_at.is_not(None))
