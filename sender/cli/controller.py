@@ -14,7 +14,11 @@ from sender.controllers import lookup
 from sender.controllers.declarations import OptOutStatement, declare_opt_outs
 from sender.controllers.file import read_controller_file
 from sender.controllers.registry import Change, add_controller, update_controller
+from sender.controllers.retention_policy import load_limitation
 from sender.controllers.sending_policy import load_policy
+from sender.operators.authority import require
+from sender.operators.roles import Role
+from sender.settings import Settings
 from sender.store.controllers import Controller, ProviderAccount
 from sender.subjects.freezing import freeze_controller
 
@@ -48,6 +52,8 @@ def update(file: FileArgument, json_output: JsonFlag = False) -> None:
         change = update_controller(
             session, described, file, operator=context.operator, now=context.clock.now()
         )
+        if change.shared_accounts:  # where others' messages go is not one controller's to say
+            require(context, Role.OFFICER, session=session)
     _show_change(change, json_output=json_output)
 
 
@@ -68,7 +74,7 @@ def show(slug: SlugArgument, json_output: JsonFlag = False) -> None:
     """Show all that is known of a controller, its retired sender identities too."""
     with opened() as context, context.store.read() as session:
         controller = lookup.find_controller(session, slug)
-        document = _document(session, controller)
+        document = _document(session, controller, context.settings)
     facts = [
         (_title(name), one) for name, one in document.items() if not isinstance(one, list | dict)
     ]
@@ -226,7 +232,7 @@ def _summary(session: Session, controller: Controller) -> dict[str, Any]:
     }
 
 
-def _document(session: Session, controller: Controller) -> dict[str, Any]:
+def _document(session: Session, controller: Controller, settings: Settings) -> dict[str, Any]:
     version = lookup.current_version(session, controller.id)
     slugs = {row.id: row.slug for row in lookup.purposes(session, controller.id)}
     policy = load_policy(session, controller.id)
@@ -241,6 +247,9 @@ def _document(session: Session, controller: Controller) -> dict[str, Any]:
         "promoter_address": version.promoter_address,
         "time_zone": version.time_zone,
         "sending_hours": str(policy.window),
+        "limitation_years": load_limitation(session, settings.limitation_years).of_controller[
+            controller.id
+        ],
         "relatives": ", ".join(version.relatives),
         "purposes": [
             {"purpose": row.slug, "title": row.title}

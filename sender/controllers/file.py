@@ -101,6 +101,12 @@ class FreshnessEntry(Table):
         return value
 
 
+class RetentionEntry(Table):
+    """How long what shows why the controller wrote is kept (guidance ¶83)."""
+
+    limitation_years: Annotated[int, Field(ge=1, le=30)]
+
+
 class IdentityEntry(Table):
     """A From address, or an SMS sender: number, short code, name or messaging service."""
 
@@ -171,6 +177,7 @@ class ControllerFile(SendingPolicyTables):
     accounts: Annotated[tuple[AccountEntry, ...], Field(alias="account")] = ()
     identities: Annotated[tuple[IdentityEntry, ...], Field(alias="identity")] = ()
     freshness: tuple[FreshnessEntry, ...] = ()
+    retention: RetentionEntry | None = None
 
     @field_validator("contact_phone")
     @classmethod

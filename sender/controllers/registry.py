@@ -1,8 +1,9 @@
 """Write a controller file into the database: everything is versioned, nothing is taken away.
 
 What a file no longer names stays: identities are retired (a STOP to an old number must still find
-its controller), purposes and freshness policies are kept as they are. Sending hours, frequency caps
-and brake are as the file says, and the defaults where it says nothing; earlier ones stay on record.
+its controller), purposes and freshness policies are kept as they are. Sending hours, frequency
+caps, brake and retention are as the file says, and the defaults where it says nothing; earlier ones
+stay on record.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from sender.controllers.lookup import (
     identities,
     purposes,
 )
+from sender.controllers.retention_policy import latest_years
 from sender.controllers.sending_policy import SendingPolicy, latest_row, policy_of
 from sender.errors import FileError, RefusedError
 from sender.store import audit_trail
@@ -30,6 +32,7 @@ from sender.store.controllers import (
     ControllerVersion,
     FreshnessPolicy,
     ProviderAccount,
+    RetentionPolicy,
     SenderIdentity,
 )
 from sender.store.controllers import SendingPolicy as SendingPolicyRow
@@ -52,12 +55,14 @@ class Change:
         version: its version now.
         done: what was added, changed or retired, one sentence each; empty if nothing.
         kept: what the file no longer names and stays all the same.
+        shared_accounts: changed accounts by which other controllers send too.
     """
 
     slug: str
     version: int
     done: tuple[str, ...]
     kept: tuple[str, ...]
+    shared_accounts: tuple[str, ...] = ()
 
 
 def add_controller(
@@ -103,6 +108,7 @@ class _Writer:
     now: datetime
     done: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    shared_accounts: list[str] = field(default_factory=list)
 
     def write(self, action: str) -> Change:
         version = self._write_version()
@@ -111,6 +117,7 @@ class _Writer:
         self._write_identities()
         self._write_freshness()
         self._write_sending_policy()
+        self._write_retention()
         self.session.flush()
         if self.done:
             audit_trail.record(
@@ -121,7 +128,13 @@ class _Writer:
                 controller_id=self.controller.id,
                 details={"version": version, "done": self.done, "file": self.path.name},
             )
-        return Change(self.file.slug, version, tuple(self.done), tuple(self.kept))
+        return Change(
+            self.file.slug,
+            version,
+            tuple(self.done),
+            tuple(self.kept),
+            tuple(self.shared_accounts),
+        )
 
     def _write_version(self) -> int:
         columns = self._version_columns()
@@ -202,7 +215,16 @@ class _Writer:
             elif row.options != entry.stored():
                 row.options = entry.stored()
                 self.done.append(f"Provider account {entry.name} changed, for all who use it.")
+                if self._is_anybody_elses(row):
+                    self.shared_accounts.append(entry.name)
         self.session.flush()
+
+    def _is_anybody_elses(self, account: ProviderAccount) -> bool:
+        others = select(SenderIdentity.id).where(
+            SenderIdentity.provider_account_id == account.id,
+            SenderIdentity.controller_id != self.controller.id,
+        )
+        return self.session.scalar(others.limit(1)) is not None
 
     def _account(self, name: str) -> ProviderAccount | None:
         return self.session.scalar(select(ProviderAccount).where(ProviderAccount.name == name))
@@ -292,6 +314,20 @@ class _Writer:
         was = policy_of(before).sentences() if before else SendingPolicy().sentences()
         changed = [one for one in policy_of(row).sentences() if one not in was]
         self.done.extend(changed or ["Sending policy: said otherwise, with the same meaning."])
+
+    def _write_retention(self) -> None:
+        years = self.file.retention and self.file.retention.limitation_years
+        if years == latest_years(self.session, self.controller.id):
+            return
+        row = RetentionPolicy(
+            controller_id=self.controller.id,
+            limitation_years=years,
+            recorded_at=self.now,
+            operator=self.operator,
+        )
+        self.session.add(row)
+        kept = "as long as the installation says" if years is None else f"{years} years"
+        self.done.append(f"Retention: what shows why messages were sent is kept {kept}.")
 
     def _refused(self, key: TomlKey, problem: str, remedy: str) -> FileError:
         return error_at(self.path, key, problem, remedy)

@@ -1,23 +1,30 @@
 """What is kept for how long: each rule says which rows are past their time, and empties them.
 
 Only personal details go. The acts themselves, the blocks and the deliveries stay, and the chains
-verify as before: they commit to a digest of what lay beside them.
+verify as before: they commit to a digest of what lay beside them. What an open request is about
+stays too, until it is answered.
+
+Whether a message relied on a consent is looked up for each row that is old enough, by an index: no
+rule reads the ledger of deliveries from end to end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, delete, false, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, literal, null, select, update
 from sqlalchemy.orm import Session
 
 from sender.consent.eligibility import AFFIRMED
 from sender.consent.freshness import FreshnessPolicy, months_before
+from sender.contacts.held import held_contacts, is_held
+from sender.controllers.retention_policy import LimitationYears, load_limitation
 from sender.delivery.staging_retention import is_expired
 from sender.inbound.retention import notifications_past, replies_past
 from sender.settings import Settings
 from sender.store.audit import AuditEvent, AuditPayload
+from sender.store.base import UtcDateTime
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.consents import ConsentEvent, ConsentPayload, ConsentState
 from sender.store.contacts import Contact, ContactPoint
@@ -26,6 +33,7 @@ from sender.store.controllers import FreshnessPolicy as FreshnessRow
 from sender.store.deliveries import Delivery, DeliveryReliance
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.suppressions import SuppressionEvent, SuppressionPayload
+from sender.vocabulary import ConsentFlaw
 
 Due = Select[Any]
 """Rows past their time: the columns `row_id` and `controller_id`, empty where none owns them."""
@@ -53,7 +61,7 @@ class Rule:
 def retention_rules(settings: Settings) -> tuple[Rule, ...]:
     """Return every rule of this installation, with its times."""
     years, values = settings.limitation_years, timedelta(days=settings.values_retention_days)
-    limitation = f"{years} years" if years > 1 else "1 year"
+    limitation = f"{years} years, or as the controller's file says,"
     return (
         Rule(
             "replies",
@@ -89,25 +97,21 @@ def retention_rules(settings: Settings) -> tuple[Rule, ...]:
             "consent",
             "Personal evidence beside a consent",
             f"{limitation} after the last message that relied on it",
-            lambda session, now: _consent_due(session, now, years),
+            lambda session, now: _consent_due(session, now, load_limitation(session, years)),
             _remove_from(ConsentPayload),
         ),
         Rule(
             "opt_outs",
             "Personal details beside an opt-out",
-            f"{limitation}, and after the last message to the address",
-            lambda _, now: _opt_outs_due(limit_of(now, years)),
+            f"{limitation} and after the last message to the address",
+            lambda session, now: _opt_outs_due(now, load_limitation(session, years)),
             _remove_from(SuppressionPayload),
         ),
         Rule(
             "audit",
             "Personal details in the audit trail",
-            limitation,
-            lambda _, now: _owned(
-                AuditPayload.event_id,
-                AuditEvent.controller_id,
-                AuditEvent.recorded_at <= limit_of(now, years),
-            ).join(AuditEvent, AuditEvent.id == AuditPayload.event_id),
+            limitation.removesuffix(","),
+            lambda session, now: _audit_due(now, load_limitation(session, years)),
             _remove_from(AuditPayload),
         ),
         Rule(
@@ -120,85 +124,130 @@ def retention_rules(settings: Settings) -> tuple[Rule, ...]:
     )
 
 
+MONTHS_A_YEAR: Final = 12
+
+
 def limit_of(now: datetime, years: int) -> datetime:
     """Return the moment before which a claim about a message is out of time."""
     return months_before(now, MONTHS_A_YEAR * years)
 
 
-MONTHS_A_YEAR: Final = 12
+def _limits(controller_id: Any, now: datetime, years: LimitationYears) -> ColumnElement[Any]:
+    """Return that moment for the controller of a row; the earliest where it belongs to all."""
+    limits = {row_id: limit_of(now, own) for row_id, own in years.of_controller.items()}
+    return _moments(controller_id, limits, limit_of(now, years.longest))
+
+
+def _moments(
+    controller_id: Any, moments: Mapping[int, datetime], otherwise: datetime
+) -> ColumnElement[Any]:
+    """Return the moment of a row's controller, as one value where it is the same for all."""
+    if set(moments.values()) <= {otherwise}:
+        return literal(otherwise, UtcDateTime())
+    by_controller = {row_id: literal(one, UtcDateTime()) for row_id, one in moments.items()}
+    return case(by_controller, value=controller_id, else_=literal(otherwise, UtcDateTime()))
 
 
 def _owned(row_id: Any, controller_id: Any, condition: ColumnElement[bool]) -> Due:
     return select(row_id.label("row_id"), controller_id.label("controller_id")).where(condition)
 
 
+def _is_none(query: Select[Any]) -> ColumnElement[bool]:
+    """Whether there is no such row: looked up row by row, which NOT EXISTS leaves to chance."""
+    return query.limit(1).scalar_subquery().is_(None)
+
+
 def _values_due(limit: datetime) -> Due:
     past = (Delivery.dispatched_at <= limit) & Delivery.values.is_not(None)
-    return _owned(Delivery.id, Run.controller_id, past).join(Run, Run.id == Delivery.run_id)
+    condition = past & ~is_held(Run.controller_id, Delivery.address_id)
+    return _owned(Delivery.id, Run.controller_id, condition).join(Run, Run.id == Delivery.run_id)
 
 
-def _consent_due(session: Session, now: datetime, years: int) -> Due:
+def _consent_due(session: Session, now: datetime, years: LimitationYears) -> Due:
     """Return evidence that no message relied on since, and that none may rely on any more.
 
     A yes may be relied on for as long as the freshness policy says; where that is longer than the
     limitation period, its evidence waits for that.
     """
     event = ConsentEvent
-    limit = limit_of(now, years)
-    old = [
-        (event.controller_id == controller_id)
-        & (event.recorded_at <= min(limit, months_before(now, hold_months)))
-        for controller_id, hold_months in _longest_holds(session)
-    ]
-    condition = or_(false(), *old) & ~_relied_on_since(limit)
+    holds = _longest_holds(session)
+    moments = {
+        row_id: min(limit_of(now, own), months_before(now, holds[row_id]))
+        for row_id, own in years.of_controller.items()
+    }
+    otherwise = min(moments.values(), default=limit_of(now, years.longest))
+    condition = (
+        (event.recorded_at <= _moments(event.controller_id, moments, otherwise))
+        & ~is_held(event.controller_id, event.address_id)
+        & _is_none(_relied_on_since(_limits(event.controller_id, now, years)))
+        & _is_none(_relied_on_jointly_since(now, years))
+    )
     return _owned(ConsentPayload.event_id, event.controller_id, condition).join(
         event, event.id == ConsentPayload.event_id
     )
 
 
-def _longest_holds(session: Session) -> list[tuple[int, int]]:
+def _longest_holds(session: Session) -> dict[int, int]:
     rows = session.execute(
         select(Controller.id, func.max(FreshnessRow.hold_months))
         .outerjoin(FreshnessRow, FreshnessRow.controller_id == Controller.id)
         .group_by(Controller.id)
     )
     least = FreshnessPolicy().hold_months
-    return [(row_id, max(least, longest or 0)) for row_id, longest in rows]
+    return {row_id: max(least, longest or 0) for row_id, longest in rows}
 
 
-def _relied_on_since(limit: datetime) -> ColumnElement[bool]:
-    """Whether a message relied on the event since; looked for among the address's messages."""
+def _relied_on_since(limit: ColumnElement[Any]) -> Select[Any]:
+    """Return messages that relied on the event since, among those to its address."""
     event = ConsentEvent
-    own = select(Delivery.id).where(
+    return select(Delivery.id).where(
         Delivery.address_id == event.address_id,
         Delivery.consent_event_id == event.id,
         Delivery.dispatched_at > limit,
     )
-    joint = (
-        select(DeliveryReliance.delivery_id)
-        .join(Delivery, Delivery.id == DeliveryReliance.delivery_id)
+
+
+def _relied_on_jointly_since(now: datetime, years: LimitationYears) -> Select[Any]:
+    """Return others' messages that relied on the event since, by the longer of both periods."""
+    event, reliance = ConsentEvent, DeliveryReliance
+    theirs = _limits(Run.controller_id, now, years)
+    own = _limits(event.controller_id, now, years)
+    return (
+        select(reliance.delivery_id)
+        .join(Delivery, Delivery.id == reliance.delivery_id)
+        .join(Run, Run.id == Delivery.run_id)
         .where(
-            Delivery.address_id == event.address_id,
-            DeliveryReliance.consent_event_id == event.id,
-            DeliveryReliance.dispatched_at > limit,
+            reliance.consent_event_id == event.id,
+            (reliance.dispatched_at > theirs) | (reliance.dispatched_at > own),
         )
     )
-    return own.exists() | joint.exists()
 
 
-def _opt_outs_due(limit: datetime) -> Due:
+def _opt_outs_due(now: datetime, years: LimitationYears) -> Due:
     event = SuppressionEvent
+    limit = _limits(event.controller_id, now, years)
     written_since = select(Delivery.id).where(
         Delivery.address_id == event.address_id, Delivery.dispatched_at > limit
     )
-    past = (event.recorded_at <= limit) & ~written_since.exists()
-    return _owned(SuppressionPayload.event_id, event.controller_id, past).join(
+    past = (event.recorded_at <= limit) & ~is_held(event.controller_id, event.address_id)
+    condition = past & _is_none(written_since)
+    return _owned(SuppressionPayload.event_id, event.controller_id, condition).join(
         event, event.id == SuppressionPayload.event_id
     )
 
 
+def _audit_due(now: datetime, years: LimitationYears) -> Due:
+    event = AuditEvent
+    about = event.details["address_id"].as_integer()
+    past = event.recorded_at <= _limits(event.controller_id, now, years)
+    condition = past & ~is_held(event.controller_id, about)
+    return _owned(AuditPayload.event_id, event.controller_id, condition).join(
+        event, event.id == AuditPayload.event_id
+    )
+
+
 def _people_due(now: datetime) -> Due:
-    """Return people whose date has passed, none of whose addresses has a yes."""
+    """Return people whose date has passed, none of whose addresses has a yes that is one."""
     agreed = (
         select(ConsentState.event_id)
         .join(ContactPoint, ContactPoint.address_id == ConsentState.address_id)
@@ -206,10 +255,12 @@ def _people_due(now: datetime) -> Due:
             ContactPoint.contact_id == Contact.id,
             ConsentState.controller_id == Contact.controller_id,
             ConsentState.status.in_(AFFIRMED),
+            ConsentState.flaw == ConsentFlaw.NONE,
         )
     )
-    past = (Contact.retain_until < now.date()) & Contact.erased_at.is_(None) & ~agreed.exists()
-    return _owned(Contact.id, Contact.controller_id, past)
+    past = (Contact.retain_until < now.date()) & Contact.erased_at.is_(None)
+    condition = past & Contact.id.not_in(held_contacts()) & _is_none(agreed)
+    return _owned(Contact.id, Contact.controller_id, condition)
 
 
 def _empty_replies(session: Session, ids: Sequence[int], _now: datetime) -> None:

@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from sender.contacts.held import held_addresses, is_held
 from sender.context import Context
 from sender.inbound.inbox import is_open
-from sender.store.inbound import InboundNotification, InboxMessage
+from sender.store.deliveries import Delivery
+from sender.store.inbound import InboundEvent, InboundNotification, InboxMessage
 
 AT_ONCE = 5_000
 """Rows a call and table: the write lock of SQLite stays short."""
@@ -57,15 +59,23 @@ def erase_old_notifications(session: Session, now: datetime) -> int:
 
 
 def replies_past(now: datetime) -> ColumnElement[bool]:
-    """Whether the words of a reply are to go; those that wait for a decision stay."""
+    """Whether the words of a reply are to go; those that wait for a decision or answer stay."""
     message = InboxMessage
-    return (message.erase_after <= now) & message.body.is_not(None) & ~is_open()
+    past = (message.erase_after <= now) & message.body.is_not(None)
+    return past & ~is_open() & ~is_held(message.controller_id, message.address_id)
 
 
 def notifications_past(now: datetime) -> ColumnElement[bool]:
-    """Whether what a provider told is to go, as it came."""
-    told = InboundNotification
-    return (told.erase_after <= now) & told.payload.is_not(None)
+    """Whether what a provider told is to go, as it came; not while somebody asks about it."""
+    told, event = InboundNotification, InboundEvent
+    theirs = held_addresses()
+    sent = select(Delivery.id).where(Delivery.address_id.in_(theirs))
+    about = select(event.notification_id).where(
+        event.address_id.in_(theirs) | event.delivery_id.in_(sent)
+    )
+    wrote = select(InboxMessage.notification_id).where(InboxMessage.address_id.in_(theirs))
+    past = (told.erase_after <= now) & told.payload.is_not(None)
+    return past & told.id.not_in(about) & told.id.not_in(wrote)
 
 
 def _emptied(

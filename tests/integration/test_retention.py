@@ -37,6 +37,7 @@ from tests.support.factory import (
     add_freshness,
     add_notification,
     add_point,
+    add_retention,
     add_run,
     establish,
     record_consent,
@@ -141,6 +142,77 @@ def test_consent_evidence_stays_while_a_message_relied_on_it_within_the_limitati
         assert left == {cases["within"], cases["jointly"], cases["young"]}
         assert _held(session, ConsentEvent) == len(cases)
         assert [fault for ledger in LEDGERS for fault in verify(session, ledger)] == []
+
+
+def test_each_controller_keeps_as_long_as_its_own_file_says(context: Context) -> None:
+    with context.store.write() as session:
+        bodies = [establish(session, slug) for slug in ("riverside", "hilltop", "jones")]
+        for body, years in zip(bodies, (None, 9, 2), strict=True):
+            add_retention(session, body.controller, 30)
+            add_retention(session, body.controller, years)
+            for age in (3, 7, 10):
+                _agreed(session, body, months_before(NOW, 12 * age))
+                audit_trail.record(
+                    session,
+                    now=months_before(NOW, 12 * age),
+                    operator=OPERATOR,
+                    action="x.y",
+                    controller_id=body.id,
+                    personal={"who": "Ann"},
+                )
+        for age in (8, 10):
+            audit_trail.record(
+                session,
+                now=months_before(NOW, 12 * age),
+                operator=OPERATOR,
+                action="x.y",
+                personal={"who": "Ann"},
+            )
+    due = {"hilltop": 1, "jones": 3, "riverside": 2}
+    assert _both(context) == {"consent": due, "audit": {"-": 1, **due}}
+
+
+def test_what_another_controllers_message_relied_on_is_kept_for_the_longer_period(
+    context: Context,
+) -> None:
+    limit = months_before(NOW, 120)
+    with context.store.write() as session:
+        body, other = establish(session), establish(session, "hilltop")
+        add_retention(session, other.controller, 10)
+        for at in (limit, limit + MOMENT):
+            contact, event_id = _agreed(session, body, months_before(NOW, 130))
+            joint = _sent(session, other, None, at, contact)
+            joint.values = None
+            session.add(
+                DeliveryReliance(
+                    delivery_id=joint.id,
+                    controller_id=body.id,
+                    dispatched_at=at,
+                    consent_event_id=event_id,
+                )
+            )
+    assert _both(context) == {"consent": {"riverside": 1}}
+
+
+def test_details_of_a_block_everywhere_are_kept_for_the_longest_period(context: Context) -> None:
+    with context.store.write() as session:
+        for slug, years in (("riverside", None), ("hilltop", 10)):
+            add_retention(session, establish(session, slug).controller, years)
+        body = establish(session, "jones")
+        for months in (119, 120):
+            point = add_point(session, add_contact(session, body.controller))
+            at = months_before(NOW, months)
+            act = Suppression(
+                BlockScope(point.address_id, None),
+                BlockCause.OPT_OUT,
+                at,
+                "letter",
+                by_person=True,
+                operator=OPERATOR,
+                personal={"words": "no more"},
+            )
+            suppress(session, [act], at)
+    assert _both(context) == {"opt_outs": {"-": 1}}
 
 
 def test_evidence_of_a_yes_that_may_still_be_relied_on_stays(context: Context) -> None:

@@ -1,0 +1,81 @@
+"""What an open request is about stays until it is answered, however old it is.
+
+Whoever asks to see their data, to have it put right or complains must find what was there when they
+asked. A request that names no address, contact or message holds nothing: nobody knows whose it is.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select, tuple_, union
+
+from sender.store.contacts import ContactPoint
+from sender.store.deliveries import Delivery
+from sender.store.requests import SubjectRequest, SubjectRequestDelivery
+
+HOLDING: Final = ("access", "rectification", "complaint")
+"""Words of `sender.subjects.desk.RequestKind` whose answer is in what is held."""
+
+_NOBODY: Final = 0
+"""Stands for a missing number, so that no comparison is with NULL, which is neither yes nor no."""
+
+
+def is_held(controller_id: Any, address_id: Any) -> ColumnElement[bool]:
+    """Whether an open request to the controller is about the person of this address.
+
+    Where the controller is empty, the row belongs to all: an open request to any of them counts.
+    """
+    pairs = _held_pairs().subquery()
+    own = tuple_(func.coalesce(controller_id, _NOBODY), func.coalesce(address_id, _NOBODY))
+    anybodys: ColumnElement[bool] = controller_id.is_(None) & is_held_anywhere(address_id)
+    return or_(own.in_(select(pairs.c.controller_id, pairs.c.address_id)), anybodys)
+
+
+def is_held_anywhere(address_id: Any) -> ColumnElement[bool]:
+    """Whether an open request to whichever controller is about the person of this address."""
+    return func.coalesce(address_id, _NOBODY).in_(held_addresses())
+
+
+def held_addresses() -> Select[int]:
+    """Return the addresses of everybody whom an open request is about, at any controller."""
+    return select(_held_pairs().subquery().c.address_id)
+
+
+def held_contacts() -> CompoundSelect[int]:
+    """Return the contacts whom an open request is about."""
+    point, named = ContactPoint, _named_addresses().subquery()
+    by_number = select(SubjectRequest.contact_id).where(
+        _holds(), SubjectRequest.contact_id.is_not(None)
+    )
+    by_address = select(point.contact_id).join(
+        named,
+        (named.c.controller_id == point.controller_id) & (named.c.address_id == point.address_id),
+    )
+    return union(by_number, by_address)
+
+
+def _held_pairs() -> CompoundSelect[Any]:
+    """Return controller and address of everybody whom an open request is about."""
+    named, point = _named_addresses().subquery(), ContactPoint
+    theirs = select(point.controller_id, point.address_id).where(
+        point.contact_id.in_(held_contacts())
+    )
+    return union(select(named.c.controller_id, named.c.address_id), theirs)
+
+
+def _named_addresses() -> CompoundSelect[Any]:
+    """Return controller and address where a request names the address, or a message to it."""
+    request, link = SubjectRequest, SubjectRequestDelivery
+    said = select(request.controller_id, request.address_id).where(
+        _holds(), request.address_id.is_not(None)
+    )
+    written_to = (
+        select(request.controller_id, Delivery.address_id)
+        .join(link, link.request_id == request.id)
+        .join(Delivery, Delivery.id == link.delivery_id)
+        .where(_holds())
+    )
+    return union(said, written_to)
+
+
+def _holds() -> ColumnElement[bool]:
+    return SubjectRequest.closed_at.is_(None) & SubjectRequest.kind.in_(HOLDING)
