@@ -4,17 +4,14 @@ Nothing goes out before the yes, and a launch that is declined or refused leaves
 without deliveries. The same file launched again carries its open run on; nobody is repeated.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from sender.campaigns.accounts import counter_of, open_account, usable_capacity
 from sender.campaigns.approval import require_approved, require_go, require_launcher
-from sender.campaigns.audience import AudienceSource
 from sender.campaigns.carrying import pace_of
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.message import CampaignRenderer, make_renderer
@@ -31,7 +28,7 @@ from sender.campaigns.requirements import (
     require_within_limits,
 )
 from sender.campaigns.resolve import ResolvedCampaign, resolve
-from sender.campaigns.run_audience import audience_of_run
+from sender.campaigns.run_audience import read_audience
 from sender.campaigns.watching import has_workers, watch
 from sender.campaigns.window import override_window
 from sender.context import Context
@@ -52,9 +49,9 @@ from sender.delivery.runs import (
     pause,
     skip_pending,
 )
-from sender.delivery.source import count_staged, forget_recipients, stage_recipients
+from sender.delivery.source import count_staged, forget_recipients
 from sender.delivery.staging_retention import erase_expired
-from sender.errors import RefusedError, SettingsError
+from sender.errors import RefusedError
 from sender.inbound.retention import erase_expired as erase_inbound
 from sender.jobs.sending import enqueue_sending
 from sender.providers.base import Provider
@@ -296,7 +293,7 @@ def prepare(
             window_closes_at = None
             if not (may_wait or any_time):
                 window_closes_at = require_open_window(campaign, run, now)
-            audience = _audience(context, campaign, run_id)
+            audience = read_audience(context, campaign, run_id)
             planned = Planned(campaign, run_id, continues, audience, capacity, window_closes_at)
             with context.store.read() as session:
                 require_sound_templates(session, renderer, audience)
@@ -385,40 +382,3 @@ def _end_if_expired(context: Context, run_id: int) -> None:
             return  # they end the run themselves
         recover(session, run_id, now)
         finish_if_done(session, run, now=now, operator=context.operator)
-
-
-def _audience(context: Context, campaign: ResolvedCampaign, run_id: int) -> Audience:
-    """Return the run's audience; one from another database is read first, until it is planned."""
-    source = campaign.definition.audience.source
-    with context.store.read() as session:
-        run = get_run(session, run_id)
-    if source is not None and run.plan_ends_at is None:
-        _stage(context, campaign, source, run_id)
-    return audience_of_run(run, campaign.definition)
-
-
-def _stage(
-    context: Context, campaign: ResolvedCampaign, source: AudienceSource, run_id: int
-) -> None:
-    url = os.environ.get(source.url_env, "")
-    if not url:
-        raise SettingsError(
-            f"{source.url_env} is not set; the campaign's audience comes from there.",
-            remedy="Set it to the SQLAlchemy URL of the database to read from.",
-        )
-    retention = timedelta(days=context.settings.staging_retention_days)
-    stage_recipients(
-        context.store,
-        context.hasher,
-        context.clock,
-        run_id=run_id,
-        channel=campaign.definition.channel,
-        controller_id=campaign.own.controller_id,
-        url=url,
-        query_name=source.query.name,
-        query_sql=source.query.text,
-        address_column=source.address,
-        reference_column=source.reference,
-        attribute_columns=source.attributes,
-        erase_after=context.clock.now() + retention,
-    )
