@@ -50,13 +50,21 @@ class ResolvedCampaign:
     account: ProviderAccount
 
 
-def resolve(session: Session, definition: CampaignDefinition) -> ResolvedCampaign:
+def resolve(
+    session: Session, definition: CampaignDefinition, *, of_the_past: bool = False
+) -> ResolvedCampaign:
     """Find the controller, purpose, bodies, identity and account.
 
+    Args:
+        session: of the database.
+        definition: the campaign file.
+        of_the_past: nothing is to be sent: what a later freeze forbids is found all the same.
+
     Raises:
-        FileErrors: everything that was not found, with file, line, key and remedy.
+        FileErrors: everything that was not found, with file, line, key and remedy; a body that is
+            frozen, or a renewal for a controller that is (guidance ¶84-86).
     """
-    finder = _Finder(session, definition)
+    finder = _Finder(session, definition, of_the_past=of_the_past)
     own = finder.body(definition.controller, ("controller",))
     bodies = [
         finder.body(slug, ("on_behalf_of", place))
@@ -75,8 +83,10 @@ def resolve(session: Session, definition: CampaignDefinition) -> ResolvedCampaig
 class _Finder:
     """Looks things up and collects what is missing, each with its line in the file."""
 
-    def __init__(self, session: Session, definition: CampaignDefinition) -> None:
-        self.session, self.definition = session, definition
+    def __init__(
+        self, session: Session, definition: CampaignDefinition, *, of_the_past: bool
+    ) -> None:
+        self.session, self.definition, self.of_the_past = session, definition, of_the_past
         self.source = TomlSource(definition.files.text, Path(definition.files.name))
 
     def body(self, slug: str, key: TomlKey) -> ResolvedBody | None:
@@ -94,14 +104,26 @@ class _Finder:
         return ResolvedBody(controller.id, slug, version, purpose)
 
     def _require_free(self, controller: Controller, key: TomlKey) -> None:
-        """Refuse to speak for a frozen body; its own campaigns go person by person."""
-        if key == ("controller",) or latest_freeze(self.session, controller.id) is None:
+        """Refuse to speak for a frozen body, and to renew what was agreed to a frozen controller.
+
+        Its other campaigns go to whoever has agreed since, person by person.
+        """
+        if self.of_the_past or latest_freeze(self.session, controller.id) is None:
             return
-        self.source.refuse(
-            key,
-            f"{controller.slug} is frozen; nothing is sent on its behalf (guidance ¶84-86).",
-            "Leave it out.",
-        )
+        slug = controller.slug
+        if key != ("controller",):
+            self.source.refuse(
+                key,
+                f"{slug} is frozen; nothing is sent on its behalf (guidance ¶84-86).",
+                "Leave it out.",
+            )
+        elif self.definition.audience.expiring_within is not None:
+            self.source.refuse(
+                ("audience", "expiring_within"),
+                f"asks people to renew their consent, and {slug} is frozen: what they agreed to "
+                "before is not renewed (guidance ¶84-86).",
+                "Nobody is asked in bulk. Each may agree anew, under a notice first shown since.",
+            )
 
     def identity(self, own: ResolvedBody) -> SenderIdentity | None:
         wanted, channel = self.definition.sender, self.definition.channel

@@ -1,15 +1,13 @@
 """Operators at the command line: a token each, and a role for every command."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.core import TyperGroup
 
-from sender.cli.groups import GROUPS, load
 from sender.operators.permissions import ACCESS, Nobody, access_of, row_of
 from sender.operators.roles import Role
 from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.every_command import every_command
 
 CAMPAIGN = """\
 name = "spring"
@@ -43,17 +41,6 @@ def enter(desk: Desk, name: str, *options: str) -> str:
     token = desk.read("operator", "add", name, *options)["token"]
     assert isinstance(token, str)
     return token
-
-
-def every_command() -> Iterator[str]:
-    for group in GROUPS:
-        command = load(group)
-        if not isinstance(command, TyperGroup):
-            yield group
-            continue
-        for name, inner in command.commands.items():
-            leaves = inner.commands if isinstance(inner, TyperGroup) else [""]
-            yield from (f"{group} {name} {leaf}".strip() for leaf in leaves)
 
 
 def test_the_table_has_every_command() -> None:
