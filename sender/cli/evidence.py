@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from sender.cli.common import JsonFlag, examples, opened, read_address, read_time
+from sender.cli.decisions import Verdict, show_decisions
 from sender.cli.output import Facts, Listing, Output, Part
 from sender.errors import UsageError
 
 if TYPE_CHECKING:
-    from sender.api.evidence import DecisionAt
     from sender.evidence.records import Evidence
 
 app = typer.Typer(add_completion=False)
@@ -111,35 +111,17 @@ def _show_past(
             _require(bool(controller and purpose), "--at needs --campaign, or -c and --purpose.")
             subject = Subject(controller, channel, address)
             found = [decision_at(context, subject, purpose, moment)]
-    _show_decisions(output, found)
-
-
-def _show_decisions(output: Output, found: "list[DecisionAt]") -> None:
-    document = [
-        {
-            "controller": one.controller,
-            "purpose": one.purpose,
-            "allowed": one.decision.allowed,
-            "reason": one.decision.refusal,
-            "sentence": one.decision.sentence,
-            "paragraph": one.decision.paragraph,
-            "consent_event": one.decision.consent_event_id,
-            "steps": one.decision.steps,
-        }
+    verdicts = [
+        Verdict(
+            one.controller,
+            one.decision,
+            "might write then",
+            "might not write then",
+            {"purpose": one.purpose},
+        )
         for one in found
     ]
-    parts: list[Part] = []
-    for one in found:
-        rows = [
-            [step.rule, step.looked_at, step.refusal or "passed", step.paragraph]
-            for step in one.decision.steps
-        ]
-        columns = ["Rule", "What was looked at", "Outcome", "Guidance"]
-        might = "might write" if one.decision.allowed else "might not write"
-        verdict = (f"{one.controller} {might} then", one.decision.sentence)
-        event = ("Consent relied on", one.decision.consent_event_id)
-        parts += [Listing(columns, rows, title=one.controller), Facts([verdict, event])]
-    output.show(document, *parts)
+    show_decisions(output, verdicts)
 
 
 def _show_evidence(
@@ -147,14 +129,18 @@ def _show_evidence(
 ) -> None:
     from sender.api.evidence import evidence_on  # noqa: PLC0415  # heavy rooms, lazily
     from sender.consent.history import Subject  # noqa: PLC0415  # see above
+    from sender.controllers.lookup import find_controller  # noqa: PLC0415  # see above
+    from sender.controllers.retention_policy import load_limitation  # noqa: PLC0415  # see above
     from sender.evidence.forms import evidence_document  # noqa: PLC0415  # see above
 
     channel, address = read_address(raw)
     with opened() as context:
         found = evidence_on(context, Subject(controller, channel, address))
-        years = context.settings.limitation_years
+        with context.store.read() as session:
+            years = load_limitation(session, context.settings.limitation_years)
+            own = years.of_controller[find_controller(session, controller).id]
     _write_pages(found, html, pdf)
-    output.show(evidence_document(found, limitation_years=years), *_tables(found))
+    output.show(evidence_document(found, limitation_years=own), *_tables(found))
     for path in (html, pdf):
         if path is not None:
             output.note(f"Written: {path}. It holds personal data.")

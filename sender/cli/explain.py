@@ -1,12 +1,13 @@
 """`sender explain`: the decision on one address, as a trace."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sender.cli.common import JsonFlag, examples, opened
-from sender.cli.output import Facts, Listing, Output
+from sender.cli.decisions import Verdict, show_decisions
+from sender.cli.output import Output
 
 app = typer.Typer(add_completion=False)
 
@@ -23,33 +24,8 @@ def explain(
 
     with opened() as context:
         explanations = run_explain(context, load_campaign(campaign), address)
-    document = [
-        {
-            "controller": one.controller,
-            "allowed": one.decision.allowed,
-            "reason": one.decision.refusal,
-            "sentence": one.decision.sentence,
-            "paragraph": one.decision.paragraph,
-            "consent_event": one.decision.consent_event_id,
-            "about_to_go_stale": one.decision.about_to_go_stale,
-            "steps": one.decision.steps,
-        }
+    verdicts = [
+        Verdict(one.controller, one.decision, "may write", "may not write", {})
         for one in explanations
     ]
-    parts: list[Any] = []
-    for one in explanations:
-        rows = [
-            [step.rule, step.looked_at, step.refusal or "passed", step.paragraph]
-            for step in one.decision.steps
-        ]
-        parts.append(Listing(["Rule", "What was looked at", "Outcome", "Guidance"], rows,
-                             title=one.controller))  # fmt: skip
-        verdict = "may write" if one.decision.allowed else "may not write"
-        pairs: list[tuple[str, object]] = [
-            (f"{one.controller} {verdict}", one.decision.sentence),
-            ("Consent relied on", one.decision.consent_event_id),
-        ]
-        if one.decision.about_to_go_stale:
-            pairs.append(("Note", "This consent is about to go stale."))
-        parts.append(Facts(pairs))
-    Output(as_json=as_json).show(document, *parts)
+    show_decisions(Output(as_json=as_json), verdicts)
