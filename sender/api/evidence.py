@@ -1,8 +1,10 @@
-"""Evidence in one call, for scripts."""
+"""Evidence, for scripts: what `sender evidence` does."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sender.api.acting import acts_as
 from sender.campaigns.definition import CampaignDefinition
 from sender.campaigns.resolve import ResolvedBody, resolve
 from sender.consent.history import Subject
@@ -11,6 +13,8 @@ from sender.consent.purposes import find_purpose
 from sender.contacts.addresses import find_address_ids
 from sender.context import Context
 from sender.controllers.lookup import find_controller
+from sender.controllers.retention_policy import load_limitation
+from sender.evidence import forms, page
 from sender.evidence.counts import RunEvidence, count_by
 from sender.evidence.gather import gather
 from sender.evidence.past import Question, decide_then
@@ -29,6 +33,7 @@ class DecisionAt:
     decision: Decision
 
 
+@acts_as("evidence")
 def evidence_on(context: Context, subject: Subject) -> Evidence:
     """Return all that a controller holds on why an address was written to.
 
@@ -43,6 +48,32 @@ def evidence_on(context: Context, subject: Subject) -> Evidence:
         return gather(session, context.hasher, subject, context.clock.now())
 
 
+@acts_as("evidence")
+def evidence_document(context: Context, subject: Subject) -> dict[str, Any]:
+    """Return the same as a document, with consent records in the form of ISO/IEC TS 27560.
+
+    Raises:
+        NotFoundError: no such controller.
+    """
+    found = evidence_on(context, subject)
+    with context.store.read() as session:
+        years = load_limitation(session, context.settings.limitation_years)
+        controller = find_controller(session, subject.controller)
+    own = years.of_controller[controller.id]
+    return forms.evidence_document(found, limitation_years=own)
+
+
+@acts_as("evidence")
+def evidence_page(context: Context, subject: Subject) -> str:
+    """Return the same as one page of HTML, which fetches nothing from elsewhere.
+
+    Raises:
+        NotFoundError: no such controller.
+    """
+    return page.evidence_page(evidence_on(context, subject))
+
+
+@acts_as("evidence")
 def evidence_of_run(context: Context, run_id: int, by: tuple[str, ...]) -> RunEvidence:
     """Return how many messages of a run relied on what.
 
@@ -54,6 +85,7 @@ def evidence_of_run(context: Context, run_id: int, by: tuple[str, ...]) -> RunEv
         return count_by(session, run_id, by)
 
 
+@acts_as("evidence")
 def decision_at(context: Context, subject: Subject, purpose: str, at: datetime) -> DecisionAt:
     """Return whether the controller might write for the purpose, as recorded at a past moment.
 
@@ -74,6 +106,7 @@ def decision_at(context: Context, subject: Subject, purpose: str, at: datetime) 
         return DecisionAt(controller.slug, found.slug, decide_then(session, question))
 
 
+@acts_as("evidence")
 def campaign_decisions_at(
     context: Context, definition: CampaignDefinition, address: str, at: datetime
 ) -> list[DecisionAt]:
@@ -85,7 +118,7 @@ def campaign_decisions_at(
         FileErrors: the file names something that is not there.
     """
     with context.store.read() as session:
-        campaign = resolve(session, definition)
+        campaign = resolve(session, definition, of_the_past=True)
         ids = find_address_ids(session, context.hasher, definition.channel, [address])
 
         def question(body: ResolvedBody) -> Question:
