@@ -79,7 +79,7 @@ def test_postgresql_is_restarted_in_mid_run(
         restart = threading.Thread(target=server.restart, kwargs={"crash": crash})
         floor.world.fake.strike_after(moment, restart.start)
         launcher = floor.launch()
-        assert floor.world.fake.struck.wait(60)
+        assert floor.world.fake.struck.wait(300)
         restart.join()
         floor.world.office.store.close()
         run_id = floor.world.latest_run()
@@ -100,7 +100,7 @@ def test_connections_are_cut_in_mid_run(floor: Floor, tally: Tally) -> None:
         moment = floor.chance.randrange(1, floor.world.people - 50)
         floor.world.fake.strike_after(moment, partial(cut_off, floor.world.database_url))
         launcher = floor.launch()
-        assert floor.world.fake.struck.wait(60)
+        assert floor.world.fake.struck.wait(300)
         run_id = floor.world.latest_run()
         _carried_out(floor, run_id)
         assert launcher.wait() in {0, 1}

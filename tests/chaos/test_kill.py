@@ -189,8 +189,8 @@ def test_frozen_given_up_for_lost_and_woken_up(world: ChaosWorld, chance: random
     process = world.launch(world.campaign())
     messages = chance.randrange(1, PEOPLE - 100)
     world.fake.strike_after(messages, partial(strike, process, signal.SIGSTOP))
-    assert process.stopped.wait(60)
-    assert world.fake.struck.wait(60)
+    assert process.stopped.wait(300)
+    assert world.fake.struck.wait(300)
     world.fake.settle()
     run_id = world.latest_run()
     with pytest.raises(RefusedError, match="is being sent already, by process"):

@@ -62,7 +62,7 @@ def _round(floor: Floor, who: str, tally: Tally) -> None:
     run_id = floor.new_run(launcher, before)
     if run_id is not None and who != "web" and floor.begun(run_id, launcher):
         floor.say_no(run_id, NOES)
-    assert struck.wait(60)
+    assert struck.wait(300)
     for one in killed:
         assert one.wait() == -signal.SIGKILL
     if who in {"web", "all workers"}:
@@ -107,7 +107,7 @@ def test_a_frozen_worker_that_wakes_writes_to_nobody_again(floor: Floor, tally: 
         floor.world.fake.strike_after(moment, partial(frozen.send_signal, signal.SIGSTOP))
         frozen.stopped.clear()
         floor.launch()
-        assert frozen.stopped.wait(60)
+        assert frozen.stopped.wait(300)
         run_id = floor.world.latest_run()
         watch = floor.world.watch(run_id)
         assert floor.carried_out(watch, seconds=150)  # a transaction may be frozen for a minute
@@ -130,7 +130,7 @@ def test_a_worker_that_freezes_between_mark_and_call_never_calls(
     frozen = floor.hire(CHAOS_FREEZE="sender.delivery.batch:Batch._call:1:before")
     frozen.hear("working")
     floor.launch()
-    assert frozen.stopped.wait(60)
+    assert frozen.stopped.wait(300)
     floor.hire().hear("working")
     run_id = floor.world.latest_run()
     assert floor.carried_out(floor.world.watch(run_id))
