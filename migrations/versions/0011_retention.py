@@ -1,4 +1,4 @@
-"""how long each controller keeps what shows why it wrote, and how what is past its time is found.
+"""how long each controller keeps what shows why it wrote; what shows how an archived form looked.
 
 Revision: 0011
 Follows: 0010
@@ -56,12 +56,19 @@ def upgrade() -> None:
         sqlite_where=dated,
         postgresql_where=dated,
     )
+    op.add_column("notice", sa.Column("screenshot", sa.String(length=255), nullable=True))
+    op.add_column(
+        "notice", sa.Column("screenshot_sha256", sa.LargeBinary(length=32), nullable=True)
+    )
+    op.add_column("notice", sa.Column("signed_off_by", sa.String(length=200), nullable=True))
     for statement in guard(op.get_bind().dialect.name, append_only=APPEND_ONLY, never_deleted=()):
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Its triggers go with the table."""
+    for name in ("signed_off_by", "screenshot_sha256", "screenshot"):
+        op.drop_column("notice", name)
     op.drop_index("ix_contact_retain_until", "contact")
     op.drop_index("ix_delivery_reliance_consent", "delivery_reliance")
     op.drop_index("ix_delivery_with_values", "delivery")

@@ -43,6 +43,9 @@ def list_(controller: ControllerOption, json_output: JsonFlag = False) -> None:
                 "shown_until": row.shown_until,
                 "pre_ticked": row.pre_ticked,
                 "bundled": row.bundled,
+                "screenshot": row.screenshot,
+                "screenshot_sha256": row.screenshot_sha256,
+                "signed_off_by": row.signed_off_by,
                 "wording": row.wording,
             }
             for row in list_notices(session, owner.id)

@@ -1,5 +1,6 @@
 """Notices: the exact wordings that people saw, each version kept (guidance ¶25, ¶55, ¶77)."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sender.errors import NotFoundError, RefusedError
 from sender.store import audit_trail
 from sender.store.consents import Notice
 from sender.store.controllers import Controller
-from sender.toml.model import HttpsUrl, Slug, Table, error_at, read_model, read_text, refused
+from sender.toml.model import HttpsUrl, Line, Slug, Table, error_at, read_model, read_text, refused
 from sender.vocabulary import Channel
 
 MAX_WORDING: Final = 20_000
@@ -33,6 +34,8 @@ class NoticeFile(Table):
         controllers: every body that the wording names, the owner among them if it does.
         pre_ticked: whether the box was ticked beforehand; such a yes is none.
         bundled: whether agreeing was a condition of something else; such a yes is none.
+        screenshot: a picture of the form as people saw it, of one that is archived.
+        signed_off_by: who answers for it that the words, the picture and the dates are right.
     """
 
     controller: Slug
@@ -47,6 +50,13 @@ class NoticeFile(Table):
     shown_until: AwareDatetime | date | None = None
     pre_ticked: bool = False
     bundled: bool = False
+    screenshot: Annotated[str | None, Field(max_length=255)] = None
+    signed_off_by: Line | None = None
+
+    @field_validator("screenshot")
+    @classmethod
+    def _bare_name(cls, value: str | None) -> str | None:
+        return value and _beside(value)
 
     @field_validator("wording_file")
     @classmethod
@@ -56,9 +66,13 @@ class NoticeFile(Table):
                 "or wording is needed, and not both.",
                 "Give the exact words in wording, or the name of their file in wording_file.",
             )
-        if value is not None and ("/" in value or "\\" in value or value.startswith(".")):
-            raise refused("must lie beside this file.", "Give its bare name.")
-        return value
+        return value and _beside(value)
+
+
+def _beside(name: str) -> str:
+    if "/" in name or "\\" in name or name.startswith("."):
+        raise refused("must lie beside this file.", "Give its bare name.")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +213,8 @@ def _columns(
         "bundled": file.bundled,
         "shown_from": _moment(file.shown_from, zone),
         "shown_until": None if shown_until is None else _moment(shown_until, zone),
+        "signed_off_by": file.signed_off_by,
+        **_screenshot(file, path),
     }
     if shown_until is not None and _moment(shown_until, zone) <= _moment(file.shown_from, zone):
         raise error_at(path, ("shown_until",), "must be later than shown_from.")
@@ -212,6 +228,19 @@ def _wording(file: NoticeFile, path: Path) -> str:
     if beside.is_symlink():
         raise error_at(path, ("wording_file",), "is a link.", "Put the words into a plain file.")
     return _required(read_text(beside).strip()[:MAX_WORDING], path, "wording_file")
+
+
+def _screenshot(file: NoticeFile, path: Path) -> dict[str, object]:
+    """Return the columns that tie a notice to its picture: the file itself is yours to keep."""
+    if file.screenshot is None:
+        return {"screenshot": None, "screenshot_sha256": None}
+    try:
+        with (path.parent / file.screenshot).open("rb") as picture:
+            digest = hashlib.file_digest(picture, "sha256").digest()
+    except OSError as error:
+        problem, remedy = f"cannot be read: {error.strerror}.", "Put the picture beside this file."
+        raise error_at(path, ("screenshot",), problem, remedy) from None
+    return {"screenshot": file.screenshot, "screenshot_sha256": digest}
 
 
 def _required(wording: str, path: Path, key: str) -> str:

@@ -90,4 +90,7 @@ def _wording(notice: Notice) -> Wording:
         controllers=tuple(notice.controllers),
         shown_from=notice.shown_from,
         shown_until=notice.shown_until,
+        screenshot=notice.screenshot,
+        screenshot_sha256=notice.screenshot_sha256,
+        signed_off_by=notice.signed_off_by,
     )

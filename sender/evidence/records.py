@@ -22,7 +22,7 @@ class Held(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What people saw when they agreed: one version of a notice."""
+    """What people saw when they agreed: one version of a notice, and who answers for its record."""
 
     notice: str
     wording: str
@@ -32,6 +32,9 @@ class Wording:
     controllers: tuple[str, ...]
     shown_from: datetime
     shown_until: datetime | None
+    screenshot: str | None
+    screenshot_sha256: bytes | None
+    signed_off_by: str | None
 
 
 @dataclass(frozen=True, slots=True)

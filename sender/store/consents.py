@@ -52,6 +52,11 @@ class Notice(Base):
     bundled: Mapped[bool] = mapped_column(Boolean)
     shown_from: Mapped[datetime]
     shown_until: Mapped[datetime | None]
+    screenshot: Mapped[str | None] = mapped_column(String(255))
+    """The name of the picture of an archived form, which its owner keeps."""
+    screenshot_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """By which that picture is known to be the one that was recorded."""
+    signed_off_by: Mapped[str | None] = mapped_column(String(200))
     recorded_at: Mapped[datetime]
     operator: Mapped[str] = mapped_column(String(200))
 
