@@ -1,14 +1,17 @@
 """What a campaign's kind asks of its messages: research and service must not advertise."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sender.campaigns.definition import CampaignDefinition
+from sender.campaigns.files import SourceText
 from sender.campaigns.resolve import ResolvedCampaign
-from sender.rendering.kind_lint import Flag, Own, links_in, lint, texts_of_html
+from sender.rendering.fixed_links import fixed_links
+from sender.rendering.kind_lint import Flag, Own, links_in, lint, lint_html, texts_of_html
 from sender.rendering.message import RenderedEmail, RenderedMessage
 from sender.rendering.refusal import Rule, broken
 from sender.rendering.template_words import words_of_template
+from sender.rendering.text import TemplateSource
 from sender.vocabulary import CampaignKind
 
 
@@ -19,7 +22,7 @@ class KindCheck:
     Attributes:
         kind: what it claims to be.
         own: what every message of the controller shows anyhow.
-        fixed_links: links that stand in the campaign's files as they are.
+        fixed_links: links that stand in the campaign's templates, the same for everybody.
     """
 
     kind: CampaignKind
@@ -63,8 +66,9 @@ def check_of(campaign: ResolvedCampaign) -> KindCheck | None:
     definition = campaign.definition
     if definition.kind is CampaignKind.MARKETING:
         return None
-    sources = [*definition.files.files.values(), json.dumps(definition.values, ensure_ascii=False)]
-    fixed = frozenset[str]().union(*(links_in(source) for source in sources))
+    named = (definition.template, definition.text_template, definition.layout)
+    templates = [TemplateSource(one.name, one.text) for one in named if one is not None]
+    fixed = fixed_links(templates, definition.values)
     return KindCheck(definition.kind, _own(campaign), fixed)
 
 
@@ -78,11 +82,7 @@ def flags_of(campaign: ResolvedCampaign, sample: RenderedMessage | None) -> tupl
     if campaign.definition.kind is CampaignKind.MARKETING:
         return ()
     own = _own(campaign)
-    flags = {
-        flag
-        for text in _template_texts(campaign.definition)
-        for flag in lint(text, own)
-    }  # fmt: skip
+    flags = set(_flags_of_templates(campaign.definition, own))
     if sample is not None:
         flags |= set(flags_in(sample, own_for(own, sample.opt_out_url)))
     return tuple(sorted(flags))
@@ -90,7 +90,10 @@ def flags_of(campaign: ResolvedCampaign, sample: RenderedMessage | None) -> tupl
 
 def flags_in(message: RenderedMessage, own: Own) -> tuple[Flag, ...]:
     """Return the marketing elements of one finished message."""
-    return tuple(sorted({flag for text in _texts(message) for flag in lint(text, own)}))
+    if isinstance(message, RenderedEmail):
+        flags = {*lint(message.subject, own), *lint(message.text, own)}
+        return tuple(sorted(flags.union(lint_html(message.html, own))))
+    return lint(message.body, own)
 
 
 def own_for(own: Own, opt_out_url: str | None) -> Own:
@@ -104,13 +107,22 @@ def _texts(message: RenderedMessage) -> tuple[str, ...]:
     return (message.body,)
 
 
-def _template_texts(definition: CampaignDefinition) -> list[str]:
-    """Return the words of the campaign's own templates; layouts that ship advertise nothing."""
-    sources = [definition.template, definition.text_template]
-    named = [words_of_template(one.text) for one in sources if one is not None]
-    lines = [words_of_template(one) for one in (definition.subject, definition.preheader) if one]
-    constants = [str(value) for value in definition.values.values()]
-    return [*lines, *constants, *(text for one in named for text in (*texts_of_html(one),))]
+def _flags_of_templates(definition: CampaignDefinition, own: Own) -> Iterator[Flag]:
+    """Yield what the words of the campaign's own templates ask for, in every branch."""
+    for source in (definition.template, definition.text_template, _own_layout(definition)):
+        if source is not None:
+            yield from lint_html(words_of_template(source.text), own)
+    for line in (definition.subject, definition.preheader):
+        if line is not None:
+            yield from lint(words_of_template(line), own)
+    for value in definition.values.values():
+        yield from lint(str(value), own)
+
+
+def _own_layout(definition: CampaignDefinition) -> SourceText | None:
+    """Return the layout, unless it is one that ships: these advertise nothing."""
+    layout = definition.layout
+    return None if layout is None or "." not in layout.name else layout
 
 
 def _own(campaign: ResolvedCampaign) -> Own:

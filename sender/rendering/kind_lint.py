@@ -7,13 +7,14 @@ that is known to be none.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from html import unescape
 from typing import Final
+from urllib.parse import unquote
 
+from sender.rendering.disguise import plain_letters, unmasked
 from sender.rendering.kind_words import (
     ASKS,
     CLAIM,
@@ -23,7 +24,7 @@ from sender.rendering.kind_words import (
     PROMOTIONAL_LINK,
     SOFT,
 )
-from sender.rendering.wording import plain_line
+from sender.rendering.tree import BLOCKS
 
 
 class Element(StrEnum):
@@ -83,7 +84,7 @@ _URL: Final = re.compile(
     r"|(?<![@\w.-])(?:[a-z0-9-]+\.)+[a-z]{2,24}/[^\s<>\"'\]]*",
     re.IGNORECASE,
 )
-_ADDRESS: Final = re.compile(r"\S+@\S+")
+_ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _SENTENCE: Final = re.compile(r"[^.!?;•|]+(?:[.!?;•|]+(?=\S)[^.!?;•|]*)*[.!?;•|]*")
 _PARAGRAPH: Final = re.compile(r"\n\s*\n")
 _WORDS_OF_A_LINK: Final = re.compile(r"[^a-z0-9]+")
@@ -101,11 +102,28 @@ def lint(text: str, own: Own = _NOTHING_OWN) -> tuple[Flag, ...]:
     """
     links = [link for link in links_in(text) if link not in own.links]
     plain = _ADDRESS.sub(" ", _URL.sub(" ", text))
-    flags = {flag for sentence in _sentences(plain, own) for flag in _judge(sentence)}
+    flags: set[Flag] = set()
+    for line in _lines(plain, own):
+        flags.update(flag for sentence in _sentences(line) for flag in _judge(sentence))
+        flags |= _finals(unmasked(line))
     for link in links:
-        flags |= set(_judge(_WORDS_OF_A_LINK.sub(" ", link.lower())))
-        if PROMOTIONAL_LINK.search(link.lower()):
+        bare = unquote(link).lower()
+        flags |= set(_judge(_WORDS_OF_A_LINK.sub(" ", bare)))
+        if PROMOTIONAL_LINK.search(bare):
             flags.add(Flag(Element.LINKS, _host(link)))
+    return tuple(sorted(flags))
+
+
+def lint_html(html: str, own: Own = _NOTHING_OWN) -> tuple[Flag, ...]:
+    """Return every element of marketing in HTML, or in the words of a template of it.
+
+    Of the text without any gap where a tag stood, however it may be styled, asks alone count: it
+    runs sentences together.
+    """
+    flags = {flag for text in texts_of_html(html) for flag in lint(text, own)}
+    run_together = _URL.sub(" ", unescape(_TAG.sub("", _without_styles(html))))
+    for line in _lines(run_together, own, glued=True):
+        flags |= _finals(line)
     return tuple(sorted(flags))
 
 
@@ -120,47 +138,59 @@ def texts_of_html(html: str) -> tuple[str, str]:
     So neither `do<b>nate</b>` nor two buttons side by side hide a word. Tips and the texts of
     pictures count; styles do not.
     """
-    bare = _STYLE.sub(" ", html)
-    told = "\n\n".join(found[1] for found in _TOLD.findall(bare))
+    bare = _without_styles(html)
+    told = "\n\n".join(found[1] or found[2] for found in _TOLD.findall(bare))
     return tuple(  # type: ignore[return-value]  # two are asked for
         unescape(_TAG.sub("\n\n", _INLINE.sub(gap, bare)) + "\n\n" + told) for gap in ("", " ")
     )
 
 
-_STYLE: Final = re.compile(r"<(style|script)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
-_INLINE: Final = re.compile(
-    r"</?(?:a|abbr|b|big|em|font|i|mark|small|span|strong|sub|sup|u)\b[^>]*>", re.IGNORECASE
-)
+def _without_styles(html: str) -> str:
+    return _STYLE.sub(" ", _COMMENT.sub("", html))
+
+
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+_STYLE: Final = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_INLINE: Final = re.compile(rf"</?(?!(?:{'|'.join(sorted(BLOCKS))})\b)[a-z][^>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^>]*>")
 _TOLD: Final = re.compile(
-    r"""\b(?:alt|title|aria-label|href|src)\s*=\s*(["'])(.*?)\1""", re.DOTALL | re.IGNORECASE
+    r"""\b(?:alt|title|aria-label|href|src)\s*=\s*(?:(["'])(.*?)\1|([^\s"'>]+))""",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
-def _sentences(text: str, own: Own) -> Iterator[str]:
-    names = _any_of(own.names)
-    phrases = _any_of(own.phrases)
+def _lines(text: str, own: Own, *, glued: bool = False) -> Iterator[str]:
+    names = _any_of(own.names, glued=glued)
+    phrases = _any_of(own.phrases, glued=glued)
     for paragraph in _PARAGRAPH.split(text):
-        line = _plain(paragraph)
+        line = plain_letters(paragraph)
         if phrases is not None:
             line = phrases.sub(" ", line)
         if names is not None:
             line = names.sub(f" {NAME} ", line)
-        yield from (" ".join(one.split()) for one in _SENTENCE.findall(line))
+        yield line
 
 
-def _plain(text: str) -> str:
-    """Return one line in small letters, without accents, invisible characters or curly quotes."""
-    bare = unicodedata.normalize("NFD", plain_line(text).replace("’", "'"))  # noqa: RUF001  # meant
-    return "".join(one for one in bare if not unicodedata.combining(one))
+def _sentences(line: str) -> Iterator[str]:
+    yield from (" ".join(one.split()) for one in _SENTENCE.findall(line))
 
 
-def _any_of(phrases: Iterable[str]) -> re.Pattern[str] | None:
-    """Return what finds any of the phrases, the longest first; None where there are none."""
-    plain = sorted({_plain(one) for one in phrases if one.strip()}, key=len, reverse=True)
+def _finals(line: str) -> set[Flag]:
+    return {flag for one in _sentences(line) for flag in _judge(one) if flag.is_final}
+
+
+def _any_of(phrases: Iterable[str], *, glued: bool) -> re.Pattern[str] | None:
+    """Return what finds any of the phrases, the longest first; None where there are none.
+
+    Args:
+        phrases: as they are written.
+        glued: whether other words may stand right before and behind one.
+    """
+    plain = sorted({plain_letters(one) for one in phrases if one.strip()}, key=len, reverse=True)
     if not plain:
         return None
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, plain))})(?!\w)")
+    any_of = f"(?:{'|'.join(map(re.escape, plain))})"
+    return re.compile(any_of if glued else rf"(?<!\w){any_of}(?!\w)")
 
 
 def _judge(sentence: str) -> Iterator[Flag]:

@@ -140,5 +140,6 @@ PROMOTIONAL_LINK: Final = re.compile(
     r"|^(?:https?://)?(?:www\.)?(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|ow\.ly|lnkd\.in|rb\.gy|is\.gd"
     r"|facebook\.com|fb\.me|x\.com|twitter\.com|instagram\.com|tiktok\.com|youtube\.com|linktr\.ee"
     r"|threads\.net|bsky\.app)\b"
+    r"|^(?:https?://)?[^/]*(?:vote|donat|elect|campaign|fundrais)"
 )
 """Links to campaigning, to social media, through shorteners (nobody sees where), or tracked."""
