@@ -21,6 +21,8 @@ _TITLES: Final[Mapping[str, str]] = {
     "schedule.failed": "An occurrence failed",
     "schedule.held": "A schedule is held",
     "schedule.missed": "An occurrence was missed",
+    "sign_up.not_sent": "Confirmations of sign-ups do not go out",
+    "sign_up.row_missing": "A confirmation link leads to no sign-up",
 }
 """Kinds in plain words; others are named as they are."""
 

@@ -10,6 +10,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "db": ("sender.cli.db", "Set up the database, and check that its history holds."),
     "controller": ("sender.cli.controller", "The legal entities that messages come from."),
     "notice": ("sender.cli.notice", "The wordings that people saw when they agreed."),
+    "form": ("sender.cli.form", "Public forms by which people sign up, and confirm it."),
     "contacts": ("sender.cli.contacts", "Bring people in, and find them."),
     "consent": ("sender.cli.consent", "What people agreed to, and when they no longer do."),
     "purpose": ("sender.cli.purpose", "What people are asked to agree to, and when it is over."),

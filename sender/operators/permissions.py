@@ -73,6 +73,8 @@ ACCESS: Final[dict[str, Access]] = {
     "evidence": _DESK,
     "explain": EVERY_ROLE,
     "inbound": Nobody.SERVICE,
+    "form": _DESK,
+    "form list": Anybody.OPERATOR,
     "inbox": _DESK,
     "notice": _DESK,
     "notice list": Anybody.OPERATOR,
@@ -100,7 +102,9 @@ ACCESS: Final[dict[str, Access]] = {
 
 _IF_NOT_LISTED: Final = _OFFICER
 _KEY_OF_FILE: Final = {
-    **dict.fromkeys(("campaign", "schedule", "explain", "evidence", "notice"), "controller"),
+    **dict.fromkeys(
+        ("campaign", "schedule", "explain", "evidence", "notice", "form"), "controller"
+    ),
     "controller": "slug",
 }
 """Where a file that a command takes names its controller."""

@@ -34,6 +34,7 @@ APPEND_ONLY = (
     "retention_policy",
     "sending_policy",
 )
+    "sign_up_form",
 """Tables whose rows are written once."""
 
 NEVER_DELETED = (

@@ -16,6 +16,7 @@ from sender.store import (
     schedules,
     suppressions,
 )
+    sign_ups,
 from sender.store.base import Base
 
 metadata = Base.metadata
@@ -37,3 +38,4 @@ __all__ = [
     "schedules",
     "suppressions",
 ]
+    "sign_ups",

@@ -29,6 +29,7 @@ from sender.store.refreshes import RefreshAsk
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.store.suppressions import Block, SuppressionEvent, SuppressionPayload
 from sender.subjects.whom import Whom
+from sender.store.sign_ups import SignUp
 from sender.vocabulary import EVERY
 
 Condition = ColumnElement[bool]
@@ -262,6 +263,12 @@ HOLDINGS: Final = (
         AuditPayload,
         lambda whom: AuditPayload.event_id.in_(select(AuditEvent.id).where(_audited(whom))),
         removed=True,
+    ),
+    Holding(
+        "Forms into which your address was entered",
+        SignUp,
+        _of_controller(SignUp),
+        emptied=_none("address", "due_at"),
     ),
     Holding(
         "Messages to you that a lost record tells of",

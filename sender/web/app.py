@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from sender.context import Context
-from sender.web import confirm, health, pages, ses, twilio
+from sender.web import confirm, health, pages, ses, sign_up, twilio
 from sender.web.answers import plain
 from sender.web.failures import Failures
 from sender.web.headers import SecurityHeaders
@@ -26,9 +26,9 @@ from sender.web.under_way import UnderWay
 from sender.web.whole_request import WholeRequest
 
 _DESCRIPTION: Final = """\
-Opt-out pages for people and webhooks for providers. A 2xx is said only after the commit; a 5xx
-means that nothing counts yet and that the same request should come again. There is no login: a
-page's credential is the token in its address, a webhook's the provider's signature.
+Opt-out and sign-up pages for people, and webhooks for providers. A 2xx is said only after the
+commit; a 5xx means that nothing counts yet and that the same request should come again. There is
+no login: a page's credential is the token in its address, a webhook's the provider's signature.
 """
 _COMMON_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {
@@ -49,7 +49,8 @@ def create_app(context: Context, limits: Limits | None = None) -> FastAPI:
     Raises:
         SettingsError: SENDER_TRUSTED_PROXIES is malformed.
     """
-    routers = [module.routes(context) for module in (pages, confirm, ses, twilio, health)]
+    modules = (pages, confirm, sign_up, ses, twilio, health)
+    routers = [module.routes(context) for module in modules]
     return assemble(context, routers, limits or Limits())
 
 

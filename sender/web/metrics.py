@@ -29,6 +29,13 @@ OPT_OUTS = Counter(
     registry=REGISTRY,
 )
 
+SIGN_UPS = Counter(
+    "sender_sign_ups_total",
+    "Sign-ups by what became of them; the confirmation is a later step.",
+    ["what"],
+    registry=REGISTRY,
+)
+
 REFUSED = Counter(
     "sender_web_refused_total",
     "Requests that were refused, by why.",

@@ -15,7 +15,6 @@ from fastapi import Response
 from sqlalchemy.orm import Session
 
 from sender.campaigns.return_mail import send_return_mail
-from sender.context import Context
 from sender.errors import RefusedError
 from sender.inbound.opt_out import (
     ONE_CLICK,
@@ -30,7 +29,6 @@ from sender.inbound.opt_out import (
 )
 from sender.inbound.opt_out_message import (
     LinkedMessage,
-    RowMissingError,
     Stopped,
     find_message,
     read_standing,
@@ -38,10 +36,8 @@ from sender.inbound.opt_out_message import (
 from sender.inbound.opt_out_pass_on import pass_on
 from sender.inbound.opt_out_return import Offer, come_back, is_usable, read_offer
 from sender.inbound.opt_out_tickets import UNDO_WITHIN, TicketUse, make_ticket, read_ticket
-from sender.store.alert_book import raise_alert
-from sender.suppression.links import public_address, token_keys
-from sender.suppression.tokens import TOKEN_LENGTH, TokenKeys, TokenRefusedError
-from sender.web.metrics import OPT_OUTS, REFUSED
+from sender.suppression.tokens import TokenKeys
+from sender.web.metrics import OPT_OUTS
 from sender.web.opt_out_view import (
     Answer,
     not_returned_page,
@@ -50,15 +46,12 @@ from sender.web.opt_out_view import (
     preview_page,
     return_page,
     returned_page,
-    unavailable_page,
-    unknown_page,
 )
+from sender.web.token_desk import TokenDesk
 
 VISIT_BYTES: Final = 12
 _VISIT: Final = re.compile(r"[A-Za-z0-9_-]{16}")
 """Twelve random bytes in base64."""
-
-_WITH_LITTER: Final = re.compile(rf"([0-9A-Za-z]{{{TOKEN_LENGTH}}})[^0-9A-Za-z]{{1,8}}")
 
 Fields = Mapping[str, Sequence[str]]
 """The fields of a form, each with all its values."""
@@ -135,42 +128,26 @@ class _Press:
         return None if ticket is None else ticket.number
 
 
-class Desk:
+class Desk(TokenDesk):
     """Answers the requests of the opt-out pages, each with a finished page."""
 
-    def __init__(self, context: Context) -> None:
-        """Take the installation.
-
-        Raises:
-            SettingsError: the public address or the token keys are missing or malformed.
-        """
-        public_address(context.settings)
-        self._context = context
-        self._keys = token_keys(context.settings)
-
-    def knows(self, token: str) -> bool:
-        """Whether the token is one of ours, as far as can be told without the database."""
-        try:
-            self._keys.read(_bare(token))
-        except TokenRefusedError:
-            return False
-        return True
+    route = "/u/{token}"
 
     def show(self, token: str) -> Response:
         """Return the page of a link; nothing changes."""
-        return self._guarded(lambda: self._show(_bare(token)))
+        return self._guarded(token, self._show)
 
     def press(self, token: str, fields: Fields) -> Response:
         """Carry a press out, and return its page once that is committed."""
-        return self._guarded(lambda: self._press(_bare(token), fields))
+        return self._guarded(token, lambda bare: self._press(bare, fields))
 
     def show_return(self, token: str, ticket: str) -> Response:
         """Return the page of a confirmation's link; nothing changes."""
-        return self._guarded(lambda: self._show_return(token, ticket))
+        return self._guarded(token, lambda bare: self._show_return(bare, ticket))
 
     def press_return(self, token: str, ticket: str) -> Response:
         """Lift what the person set, and return the page once that is committed."""
-        return self._guarded(lambda: self._press_return(token, ticket))
+        return self._guarded(token, lambda bare: self._press_return(bare, ticket))
 
     def _show(self, token: str) -> Response:
         with self._context.store.read() as session:
@@ -254,30 +231,6 @@ class Desk:
                 return come_back(session, message, ticket, now)
         except RefusedError:
             return None
-
-    def _guarded(self, work: Callable[[], Response]) -> Response:
-        try:
-            return work()
-        except TokenRefusedError:
-            REFUSED.labels(route="/u/{token}", why="token").inc()
-            with self._context.store.read() as session:
-                return unknown_page(session)
-        except RowMissingError as error:
-            return self._missing(error.delivery_id)
-
-    def _missing(self, delivery_id: int) -> Response:
-        """Ask to come again, and raise an alert: an opt-out must not be taken for another's."""
-        with self._context.store.write() as session:
-            now = self._context.clock.now()
-            raise_alert(session, "opt_out.row_missing", f"delivery {delivery_id}", now=now)
-        with self._context.store.read() as session:
-            return unavailable_page(session)
-
-
-def _bare(token: str) -> str:
-    """Return the token without what a program or a hand left at its end, such as `>` or a dot."""
-    found = _WITH_LITTER.fullmatch(token)
-    return found[1] if found else token
 
 
 def _act(fields: Fields) -> Act | None:

@@ -1,4 +1,4 @@
-"""Every word of the public pages, in one place.
+"""Every word of the public pages, in one place; those of the sign-up pages come from beside it.
 
 To translate them, write another mapping with the same keys and the same `{values}`.
 """
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sender.vocabulary import Channel
+from sender.web.texts_sign_up import SIGN_UP
 
 ENGLISH: Final[Mapping[str, str]] = {
+    **SIGN_UP,
     "language": "en-GB",
     # Channels, as the middle of a sentence.
     "channel.email": "emails",

@@ -18,6 +18,7 @@ from sender.inbound.retention import erase_all_expired
 from sender.jobs.queue import Queue
 from sender.jobs.sending import enqueue_all
 from sender.jobs.upkeep import tidy
+from sender.signup.upkeep import keep_sign_ups
 from sender.store.campaigns import Run
 from sender.worker.house import Duty
 from sender.worker.log import LOG
@@ -80,6 +81,12 @@ def ask_providers(context: Context) -> Mapping[str, int]:
     }
 
 
+def ask_to_confirm(context: Context) -> Mapping[str, int]:
+    """Send what asks people to confirm their sign-up, and erase what nobody confirmed."""
+    kept = keep_sign_ups(context)
+    return {"sent": kept.sent, "erased": kept.erased}
+
+
 def tidy_queue(context: Context) -> Mapping[str, int]:
     """Keep the queue's own tables small and its statistics true."""
     with context.store.write() as session:
@@ -92,6 +99,7 @@ DUTIES: Final = (
     Duty("retention", Queue.INBOUND, "30 2 * * *", erase_expired),
     Duty("schedules", Queue.HOUSE, "* * * * * */20", keep_schedules, with_once=True),
     Duty("sweep", Queue.HOUSE, "* * * * * */10", sweep_runs, with_once=True),
+    Duty("sign_ups", Queue.HOUSE, "* * * * * 30", ask_to_confirm),
     Duty("alerts", Queue.HOUSE, "* * * * * 45", notify, with_once=True),
     Duty("tidy_queue", Queue.HOUSE, "*/5 * * * *", tidy_queue),
 )

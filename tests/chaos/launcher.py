@@ -76,6 +76,7 @@ def hurry(times: str) -> None:
         ("sender.delivery.recovery", ("HEARTBEAT_EVERY", "SILENT_AFTER")),
         ("sender.jobs.workers", ("HEARTBEAT_EVERY", "LOST_AFTER")),
         ("sender.worker.crews", ("POLL_EVERY",)),
+        ("sender.web.housekeeping", ("SIGN_UPS_EVERY",)),
     ):
         constants = _constants(module)
         for name in names:

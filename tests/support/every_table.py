@@ -20,6 +20,8 @@ from tests.support.factory import (
     add_delivery,
     add_event,
     add_freeze,
+    add_foreign_hash,
+    add_form,
     add_freshness,
     add_pass_on,
     add_point,
@@ -48,6 +50,7 @@ def fill(session: Session) -> Run:
         add_batch(session, body.controller)
         add_closure(session, body.purpose)
     campaign, version = add_campaign(session, party.controller)
+        add_form(session, body.controller)
     run = add_run(session, party, version)
     add_run(session, party, version)
     for state in (ScheduleState.REMOVED, ScheduleState.ACTIVE):

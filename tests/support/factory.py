@@ -40,6 +40,7 @@ from sender.store.keys import AddressHasher
 from sender.store.requests import PurposeClosure, SubjectRequest, SubjectRequestDelivery
 from sender.store.schedules import Schedule, ScheduleOccurrence
 from sender.suppression.ledger import BlockScope, Suppression, suppress
+from sender.store.sign_ups import SignUpForm
 from sender.vocabulary import (
     EVERY_CHANNEL,
     Arrival,
@@ -177,6 +178,34 @@ def add_notice(
 
 
 def add_account(
+def add_form(
+    session: Session,
+    controller: Controller,
+    *,
+    slug: str = "web",
+    version: int = 1,
+    notice: str = "sign-up-form",
+    **changed: Any,
+) -> SignUpForm:
+    """Open a public form that shows the notice; `changed` overrides columns."""
+    columns: dict[str, Any] = {
+        "site": f"https://{controller.slug}.example.org/join",
+        "origins": [f"https://{controller.slug}.example.org"],
+        "most_a_day": 500,
+        "is_open": True,
+        "recorded_at": NOW,
+        "operator": OPERATOR,
+    }
+    row = SignUpForm(
+        controller_id=controller.id,
+        slug=slug,
+        version=version,
+        notice_slug=notice,
+        **{**columns, **changed},
+    )
+    return _add(session, row)
+
+
     session: Session,
     name: str = "local-outbox",
     *,

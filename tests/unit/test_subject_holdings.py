@@ -35,6 +35,7 @@ NOT_PERSONAL = {
     "decided_by": "who recorded it, of the controller's staff",
     "lawful_basis": "always consent",
     "suppression_event_ids": "numbers of events",
+    "purpose_ids": "numbers of purposes",
     "action": "what was done",
     "details": "what was done, without personal data; those are in the payload",
     "outcome": "a word of the vocabulary",

@@ -17,11 +17,15 @@ from sender.web.texts import ENGLISH, Words, channel_words
 
 TEMPLATES = sorted((resource_folder("templates") / "pages").glob("*.html"))
 WEB = Path(__file__).parents[2] / "sender" / "web"
-CODE = sorted([*WEB.glob("opt_out_*.py"), *WEB.glob("confirm_*.py")])
+PATTERNS = ("opt_out_*.py", "confirm_*.py", "sign_up*.py")
+CODE = sorted(path for pattern in PATTERNS for path in WEB.glob(pattern))
 SOURCES = "".join(path.read_text(encoding="utf-8") for path in [*TEMPLATES, *CODE])
 SPOKEN_ATTRIBUTES = {"alt", "aria-label", "content", "placeholder", "title"}
 NOT_SPOKEN = {"width=device-width, initial-scale=1", "light dark", "no-referrer", "noindex"}
-KNOWN_VALUES = {"name", "messages", "messages_first", "address", "purpose", "email", "names"}
+KNOWN_VALUES = {
+    *("name", "messages", "messages_first", "address", "purpose", "email", "names"),
+    *("site", "day"),
+}
 
 
 class Listener(HTMLParser):
