@@ -21,6 +21,7 @@ def show_replay(output: Output, done: Replayed, *, dry_run: bool) -> None:
         "damaged_lines": lacking.damaged,
         "overtaken": done.overtaken,
         "releases_left_out": done.releases_left_out,
+        "erased_again": done.erased_again,
         "unknown": done.sent.unknown,
         "held_runs": done.held_runs,
         "lost_runs": lost,
@@ -34,6 +35,7 @@ def show_replay(output: Output, done: Replayed, *, dry_run: bool) -> None:
             ("Damaged lines", lacking.damaged or None),
             ("Overtaken by something newer", done.overtaken or None),
             ("Releases without evidence, left out", done.releases_left_out or None),
+            ("Addresses erased again", done.erased_again or None),
             ("Deliveries now unknown", done.sent.unknown or None),
             ("Runs held", ", ".join(map(str, done.held_runs))),
         ]

@@ -33,6 +33,7 @@ from sender.imports.opt_outs import import_opt_outs
 from sender.spreadsheet import harmless
 from sender.suppression.listing import Listed, list_blocks
 from sender.vocabulary import Channel
+from sender.subjects.erase import erase_again
 
 app = group("Who must not be written to.")
 app.add_typer(passed_on_app, name="passed-on")
@@ -250,6 +251,7 @@ def _write(rows: Any, to: Path | None) -> int:
             return _write_rows(rows, file)
     except FileExistsError:
         raise UsageError(f"{to} is there already.", remedy="Choose a new name.") from None
+            erase_again=erase_again,
 
 
 def _write_rows(rows: Any, file: Any) -> int:

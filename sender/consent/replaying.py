@@ -18,13 +18,12 @@ from sender.store.addresses import Address
 from sender.store.consents import ConsentEvent, Purpose
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
-from sender.store.journal_entries import Person, Refused, Suppressed
+from sender.store.journal_entries import REPLAYED, Person, Refused, Suppressed
 from sender.store.portable import insert_missing
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.ledger import BlockScope, Suppression, release, suppress
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, SuppressionAct
 
-_SOURCE = "replay:"
 _SOURCE_LENGTH = 200
 
 ObjectionKey = tuple[bytes, str]
@@ -202,7 +201,7 @@ class Replaying:
 
 def _told_at(entry: Suppressed) -> datetime:
     """Return when we learned of it; of what an earlier replay brought, at least when it was."""
-    return entry.occurred_at if entry.source.startswith(_SOURCE) else entry.recorded_at
+    return entry.occurred_at if entry.source.startswith(REPLAYED) else entry.recorded_at
 
 
 def _same_scope(act: Suppression) -> Select[int]:
@@ -259,4 +258,4 @@ def _objection(act: Suppression) -> Objection:
 
 
 def _replayed(source: str) -> str:
-    return source if source.startswith(_SOURCE) else f"{_SOURCE}{source}"[:_SOURCE_LENGTH]
+    return source if source.startswith(REPLAYED) else f"{REPLAYED}{source}"[:_SOURCE_LENGTH]

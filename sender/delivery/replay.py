@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from sender.clock import Clock
 from sender.consent.replaying import Names, ObjectionKey, Replaying
@@ -34,6 +35,9 @@ from sender.suppression.journal import (
 )
 from sender.vocabulary import EVERY_CHANNEL, BlockCause, SuppressionAct
 
+EraseAgain = Callable[[Session, int, int, str, datetime], None]
+"""Empties what is held of a person again: of a controller's id, an address's id, who acts, now."""
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -45,6 +49,7 @@ class Replayed:
         held_runs: runs that were open in the backup, and wait for a resume now.
         overtaken: noes and releases in whose place something as new or newer stood.
         releases_left_out: releases that lack the evidence they need; the block stays.
+        erased_again: erasures of addresses that the backup had undone.
         unknown: deliveries that are `unknown` now instead of not sent.
         lost_runs: messages of runs that the database does not know, by campaign.
     """
@@ -54,6 +59,7 @@ class Replayed:
     held_runs: list[int] = field(default_factory=list)
     overtaken: int = 0
     releases_left_out: int = 0
+    erased_again: int = 0
     sent: SentAgain = field(default_factory=SentAgain)
 
 
@@ -69,6 +75,7 @@ class Replay:
         without: names of journals that are gone for good.
         block_everywhere: let opt-outs from a controller that is not here any more hold at all.
         nobody_was_sent: somebody vouches that nothing went out after the backup.
+        erase_again: what empties whoever was erased after the backup; None: nothing does.
     """
 
     store: Store
@@ -78,6 +85,7 @@ class Replay:
     without: Sequence[str] = ()
     block_everywhere: bool = False
     nobody_was_sent: bool = False
+    erase_again: EraseAgain | None = None
 
     def run(
         self, *, dry_run: bool, progress: Callable[[int], None] = lambda _lines: None
@@ -192,6 +200,8 @@ class Replay:
         if isinstance(entry, Sent):
             write_down(replaying.names.session, entry, done.sent, now)
             return
+        if isinstance(entry, Suppressed) and entry.is_erasure:
+            done.erased_again += self._erase_again(replaying.names, entry)
         try:
             if isinstance(entry, Suppressed):
                 applied = replaying.suppressed(entry)
@@ -201,6 +211,15 @@ class Replay:
             done.releases_left_out += 1
         else:
             done.overtaken += not applied
+
+    def _erase_again(self, names: Names, entry: Suppressed) -> bool:
+        """Before its own line is applied: messages are locked before people, as everywhere."""
+        controller_id = names.controller_id(entry.controller) if entry.controller else None
+        if controller_id is None or self.erase_again is None:
+            return False
+        address_id = names.address_id(entry.person)
+        self.erase_again(names.session, controller_id, address_id, self.operator, names.now)
+        return True
 
     def _finish(self, journal: Journal, ends: Mapping[str, int], done: Replayed) -> None:
         now = self.clock.now()
@@ -261,6 +280,7 @@ def _details(done: Replayed, replay: Replay) -> dict[str, object]:
         "damaged": lacking.damaged,
         "overtaken": done.overtaken,
         "releases_left_out": done.releases_left_out,
+        "erased_again": done.erased_again,
         "unknown": done.sent.unknown,
         "lost_runs": len(done.sent.lost),
         "held_runs": done.held_runs,

@@ -30,6 +30,12 @@ from sender.vocabulary import BlockCause, Channel, ConsentKind, SuppressionAct
 HASH_BYTES = 16
 """Of an event's row hash: enough to tell it from the one that took its number after a restore."""
 
+ERASURE = "erasure"
+"""The source of the block that an erasure sets."""
+
+REPLAYED = "replay:"
+"""Begins the source of what was brought back from a journal."""
+
 _NOTES = "journal"
 
 _HashOf = Callable[[str], bytes]
@@ -63,6 +69,11 @@ class Suppressed:
     source: str
     by_person: bool
     delivery_id: int | None
+
+    @property
+    def is_erasure(self) -> bool:
+        """Whether the block came with the erasure of the person."""
+        return self.source.removeprefix(REPLAYED) == ERASURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from sender.consent.objection import Objection, record_objection
@@ -16,13 +16,14 @@ from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller
 from sender.errors import NotFoundError, RefusedError
 from sender.store import audit_trail
-from sender.store.campaigns import Run
-from sender.store.contacts import Contact, ContactPoint
+from sender.store.campaigns import Run, StagedRecipient
+from sender.store.contacts import Contact, ContactPoint, TestAddress
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.subjects.due import acknowledge_by, one_month_after
 from sender.vocabulary import Channel
+from sender.subjects.whom import find_whom
 
 
 class RequestKind(StrEnum):
@@ -269,8 +270,8 @@ def _object(session: Session, context: Context, row: SubjectRequest, now: dateti
     """Object for the person, also where no address of theirs is known yet (guidance ¶72)."""
     zone = ZoneInfo(current_version(session, row.controller_id).time_zone)
     at = min(datetime.combine(row.received_on, time(), zone).astimezone(UTC), now)
-    theirs = select(ContactPoint.address_id).where(ContactPoint.contact_id == row.contact_id)
-    for address_id in sorted({*session.scalars(theirs), row.address_id} - {None}):
+    theirs = session.scalars(_addresses_of(row.contact_id))
+    for address_id in sorted({*theirs, row.address_id} - {None}):
         objection = Objection(
             controller_id=row.controller_id,
             address_id=address_id,
@@ -294,9 +295,7 @@ def _require_done(session: Session, row: SubjectRequest) -> None:
             "The complaint was not acknowledged.",
             remedy=f"Tell the person, then: sender request acknowledge {row.id} --on DAY",
         )
-    contact = session.get(Contact, row.contact_id) if row.contact_id is not None else None
-    is_left = contact is not None and contact.erased_at is None
-    if row.kind == RequestKind.ERASURE and is_left:
+    if row.kind == RequestKind.ERASURE and _is_still_here(session, row):
         raise RefusedError(
             "The person's data is still there.", remedy="First: sender subject erase ADDRESS"
         )
@@ -304,6 +303,35 @@ def _require_done(session: Session, row: SubjectRequest) -> None:
 
 def _open_row(session: Session, request_id: int) -> SubjectRequest:
     row = session.get(SubjectRequest, request_id, with_for_update=True)
+def _is_still_here(session: Session, row: SubjectRequest) -> bool:
+    """Whether the person is held in plain, also by what came in after the request was opened."""
+    contact, point, staged, test = Contact, ContactPoint, StagedRecipient, TestAddress
+    controller = session.get_one(Controller, row.controller_id)
+    addresses = list(session.scalars(_addresses_of(row.contact_id)))
+    if row.address_id is not None:
+        addresses.append(row.address_id)
+    whom = find_whom(session, controller, addresses, everywhere=False)
+    contact_ids = [*whom.contact_ids, *([] if row.contact_id is None else [row.contact_id])]
+    runs = select(Run.id).where(Run.controller_id == controller.id)
+    held = (
+        select(contact.id).where(contact.id.in_(contact_ids), contact.erased_at.is_(None)),
+        select(point.id).where(point.contact_id.in_(contact_ids), point.address.is_not(None)),
+        select(staged.id).where(
+            staged.address_id.in_(whom.address_ids),
+            staged.run_id.in_(runs),
+            staged.address.is_not(None),
+        ),
+        select(test.id).where(
+            test.address_id.in_(whom.address_ids), test.controller_id == controller.id
+        ),
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in held)
+
+
+def _addresses_of(contact_id: int | None) -> Select[int]:
+    return select(ContactPoint.address_id).where(ContactPoint.contact_id == contact_id)
+
+
     if row is None:
         raise NotFoundError(f"There is no request {request_id}.", remedy="See: sender request list")
     if row.closed_at is not None:

@@ -24,12 +24,13 @@ from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
+from sender.store.journal_entries import ERASURE
 from sender.subjects.holdings import HOLDINGS, Holding
 from sender.subjects.whom import Asked, Whom, controllers_asked, find_whom
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, ConsentKind, DeliveryState, Reason
 
-SOURCE = "erasure"
+SOURCE = ERASURE
 """Of the block and the withdrawals that an erasure records."""
 
 
@@ -77,6 +78,33 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
 
 def _lock(session: Session, controllers: Sequence[Controller], address_id: int) -> None:
     """Lock messages under way before their people, as whoever records what became of one does."""
+def erase_again(
+    session: Session, controller_id: int, address_id: int, operator: str, now: datetime
+) -> None:
+    """Empty a person whom a restored backup brought back; a replay brings the noes back itself.
+
+    Args:
+        session: a writing session.
+        controller_id: where they were erased.
+        address_id: an address by which they were known.
+        operator: who restores.
+        now: when.
+    """
+    controller = session.get_one(Controller, controller_id)
+    _lock(session, [controller], address_id)
+    whom = find_whom(session, controller, [address_id], everywhere=False)
+    skipped = _skip_pending(session, whom)
+    _empty_everything(session, whom, now)
+    audit_trail.record(
+        session,
+        now=now,
+        operator=operator,
+        action="subject.erase_again",
+        controller_id=controller_id,
+        details={"address_id": address_id, "skipped": skipped},
+    )
+
+
     for controller in controllers:
         whom = find_whom(session, controller, [address_id], everywhere=False)
         waiting = select(Delivery.id).where(Delivery.address_id.in_(whom.address_ids))
@@ -89,12 +117,7 @@ def _erase(session: Session, whom: Whom, asked_id: int, operator: str, now: date
     _withdraw(session, whom, operator, now)
     _block(session, whom, operator, now)
     skipped = _skip_pending(session, whom)
-    rows = {holding.model.__tablename__: _empty(session, holding, whom) for holding in HOLDINGS}
-    session.execute(
-        update(Contact)
-        .where(Contact.id.in_(whom.contact_ids), Contact.erased_at.is_(None))
-        .values(erased_at=now, updated_at=now)
-    )
+    rows = _empty_everything(session, whom, now)
     audit_trail.record(
         session,
         now=now,
@@ -195,6 +218,17 @@ def _empty(session: Session, holding: Holding, whom: Whom) -> int:
         delete(holding.model).where(rows)
         if holding.removed
         else update(holding.model).where(rows).values(dict(holding.emptied))
+def _empty_everything(session: Session, whom: Whom, now: datetime) -> dict[str, int]:
+    """Empty or remove every personal row; return how many, by table."""
+    rows = {holding.model.__tablename__: _empty(session, holding, whom) for holding in HOLDINGS}
+    session.execute(
+        update(Contact)
+        .where(Contact.id.in_(whom.contact_ids), Contact.erased_at.is_(None))
+        .values(erased_at=now, updated_at=now)
+    )
+    return rows
+
+
     )
     done = session.execute(statement.execution_options(synchronize_session=False))
     return int(done.rowcount)  # type: ignore[attr-defined]  # of a statement that changes rows
