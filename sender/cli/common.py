@@ -58,14 +58,24 @@ def opened() -> Iterator["Context"]:
         DatabaseError: the database is not set up, of another version, or its clock is off.
         NotAllowedError: operators are registered, and who acts may not call this command.
     """
-    from sender.context import open_context  # noqa: PLC0415  # see above
-    from sender.operators.authentication import authenticated  # noqa: PLC0415  # see above
-    from sender.operators.permissions import require_access  # noqa: PLC0415  # SQLAlchemy takes its time
+    from sender.context import open_context  # noqa: PLC0415  # SQLAlchemy takes its time
 
     with open_context(current_settings()) as context:
-        acting = authenticated(context)
-        require_access(acting, _called())
-        yield acting
+        yield proved(context)
+
+
+def proved(context: "Context") -> "Context":
+    """Return the context of whoever acts, who may call this command.
+
+    Raises:
+        NotAllowedError: operators are registered, and who acts may not.
+    """
+    from sender.operators.authentication import authenticated  # noqa: PLC0415  # see `opened`
+    from sender.operators.permissions import require_access  # noqa: PLC0415  # see `opened`
+
+    acting = authenticated(context)
+    require_access(acting, _called())
+    return acting
 
 
 def _called() -> "Call":

@@ -2,7 +2,15 @@
 
 import typer
 
-from sender.cli.common import JsonFlag, counted, current_settings, examples, group, opened
+from sender.cli.common import (
+    JsonFlag,
+    counted,
+    current_settings,
+    examples,
+    group,
+    opened,
+    proved,
+)
 from sender.cli.output import Listing, Output
 from sender.clock import SystemClock
 from sender.consent.checking import check_history
@@ -70,7 +78,7 @@ def rotate(json_output: JsonFlag = False) -> None:
         open_for_rotation(current_settings(), SystemClock()) as context,
         output.progress("Rewriting hashes") as advance,
     ):
-        done = rotate_key(context, advance)
+        done = rotate_key(proved(context), advance)
     document = {"keys": done.keys, "addresses": done.addresses}
     if not done.keys:
         output.show(document, "The database is under the newest key already.")

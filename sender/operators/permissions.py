@@ -18,7 +18,8 @@ from sender.controllers.lookup import find_controller
 from sender.operators.authority import may, require, require_somebody
 from sender.operators.roles import EVERY_ROLE, Role
 from sender.operators.standing import is_registered, standing
-from sender.store.campaigns import Run
+from sender.store.campaigns import Run, RunBody
+from sender.store.controllers import Controller
 from sender.store.requests import SubjectRequest
 from sender.store.schedules import Schedule
 
@@ -72,9 +73,9 @@ ACCESS: Final[dict[str, Access]] = {
     "doctor": Nobody.SERVICE,
     "evidence": _DESK,
     "explain": EVERY_ROLE,
-    "inbound": Nobody.SERVICE,
     "form": _DESK,
     "form list": Anybody.OPERATOR,
+    "inbound": Nobody.SERVICE,
     "inbox": _DESK,
     "notice": _DESK,
     "notice list": Anybody.OPERATOR,
@@ -115,6 +116,9 @@ _NUMBERED: Final[tuple[tuple[str, type[Run | Schedule | SubjectRequest]], ...]] 
     ("schedule_id", Schedule),
     ("number", SubjectRequest),
 )
+_RUNS: Final = ("run", "run_id")
+_STOPPING: Final = frozenset({"campaign pause", "campaign cancel"})
+"""Whoever may stop a run may do so whoever else it speaks for: stopping is safe."""
 _FILES: Final = ("campaign", "file", "path")
 _MORE_SLUGS: Final = {"suppress passed-on add": ("to",)}
 """Parameters of one command that name further controllers."""
@@ -157,7 +161,8 @@ def access_of(command: str) -> Access:
 def require_access(context: Context, call: Call) -> None:
     """Require that whoever acts may call this command for the controllers that it is about.
 
-    A command that names no controller takes the role at all of them.
+    Those are also the bodies on whose behalf a campaign speaks. A command that names no controller
+    takes the role at all of them.
 
     Raises:
         NotAllowedError: they may not.
@@ -200,6 +205,11 @@ def _controllers(session: Session, call: Call) -> Collection[int]:
     if call.command == "controller add":
         return ()
     ids = {find_controller(session, slug).id for slug in _slugs(call)}
+    ids.update(session.scalars(select(Controller.id).where(Controller.slug.in_(_spoken_for(call)))))
+    if call.command not in _STOPPING:
+        own = [values[name] for name in _RUNS if isinstance(values.get(name), int)]
+        bodies = select(RunBody.controller_id).where(RunBody.run_id.in_(own))
+        ids.update(session.scalars(bodies))
     for name, table in _NUMBERED:
         if isinstance(values.get(name), int):
             whose = select(table.controller_id).where(table.id == values[name])
@@ -210,18 +220,29 @@ def _controllers(session: Session, call: Call) -> Collection[int]:
     return ids
 
 
+def _spoken_for(call: Call) -> list[str]:
+    """Return the bodies on whose behalf a campaign speaks too, by their own consents (¶26)."""
+    named = [getattr(one, "on_behalf_of", ()) for one in call.values.values()]
+    named.append(_named_in_file(call, "on_behalf_of") or ())
+    return [slug for slugs in named if isinstance(slugs, list | tuple) for slug in slugs]
+
+
 def _slugs(call: Call) -> list[str]:
     slugs: list[str] = []
     for name in ("controller", "controllers", "slug", *_MORE_SLUGS.get(call.command, ())):
         given = call.values.get(name) or ()
         slugs += [given] if isinstance(given, str) else given
     slugs += [one.controller for one in call.values.values() if isinstance(one, _NamesController)]
+    named = _named_in_file(call, _KEY_OF_FILE.get(call.command.split()[0]))
+    return [*slugs, named] if isinstance(named, str) else slugs
+
+
+def _named_in_file(call: Call, key: str | None) -> Any:
+    """Return what the file that a command takes says under a key; None where it takes none."""
     file = next((call.values[name] for name in _FILES if call.values.get(name)), None)
-    key = _KEY_OF_FILE.get(call.command.split()[0])
-    if key is not None and isinstance(file, Path):
-        named = _read(file).get(key)
-        slugs += [named] if isinstance(named, str) else []
-    return slugs
+    if key is None or call.command.split()[0] not in _KEY_OF_FILE or not isinstance(file, Path):
+        return None
+    return _read(file).get(key)
 
 
 def _read(file: Path) -> dict[str, Any]:
