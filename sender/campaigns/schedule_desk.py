@@ -37,6 +37,7 @@ from sender.context import Context
 from sender.errors import RefusedError
 from sender.operators.authority import require
 from sender.operators.roles import Role
+from sender.operators.standing import is_registered, standing
 from sender.store.campaigns import CampaignVersion
 from sender.store.contacts import Contact
 from sender.store.portable import insert_missing
@@ -271,6 +272,8 @@ def pause_schedule(context: Context, schedule_id: int) -> ScheduleState:
 def resume_schedule(context: Context, schedule_id: int) -> ScheduleState:
     """Let it go out again, from its next occurrence on; lifts a hold, for a person has looked.
 
+    Whoever resumes it answers for it from then on where the operator who added it was revoked.
+
     Raises:
         NotFoundError: there is no such schedule.
         RefusedError: it is over.
@@ -282,10 +285,19 @@ def resume_schedule(context: Context, schedule_id: int) -> ScheduleState:
         because = f"the schedule was {schedule.state.value}"
         pass_over(session, context, schedule, because, now)
         state, who = ScheduleState.ACTIVE, context.operator
+        if not _answers_for_it(session, schedule):
+            schedule.operator = who
         move(session, schedule, state, "resume", now=now, operator=who)
         _stand_down(session, context, schedule, now)
 
     return _change(context, schedule_id, act)
+
+
+def _answers_for_it(session: Session, schedule: Schedule) -> bool:
+    """Whether the operator who lets it go still is one, or names are not proved at all."""
+    return not is_registered(session) or any(
+        one.name == schedule.operator for one in standing(session)
+    )
 
 
 def remove_schedule(context: Context, schedule_id: int) -> ScheduleState:
