@@ -272,12 +272,36 @@ class _Chunk:
         for placed, consent in self._yeses():
             person = placed.person
             assert person is not None
+            if given not in known and self._agreed_before_the_freeze(address_id):
+                placed.row.problems.append(_FROZEN)
+                continue
+            if given not in known and self._is_taken_back(placed, address_id, consent):
+                placed.row.problems.append(_TAKEN_BACK)
+                continue
             address_id = placed.address_ids.get(consent.channel)
             address_id = address_id or person.sole_address(consent.channel)
             if address_id is None:
                 placed.row.problems.append(_NOTHING_TO_CONSENT)
                 continue
             if address_id in self._ledgers.objected:
+    def _is_taken_back(self, placed: Placed, address_id: int, consent: ConsentCells) -> bool:
+        """Whether the person said no since, at another address of theirs on the channel.
+
+        They may have changed their address; their opt-out follows them (guidance ¶56).
+        """
+        assert placed.person is not None
+        others = [one for one in _addresses([placed.person], consent.channel) if one != address_id]
+        no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
+        return no_at is not None and no_at >= consent.at
+
+    def _agreed_before_the_freeze(self, address_id: int) -> bool:
+        """Whether the address has a history of before: its person comes back by an act alone."""
+        frozen_at = self._scope.context.frozen_at
+        if frozen_at is None:
+            return False
+        history = self._ledgers.consents[address_id].values()
+        return any(one.occurred_at <= frozen_at for known in history for one in known)
+
                 yield from self._objected_act(address_id, consent.purpose_id)
             given = KnownConsent(ConsentKind.GIVEN, consent.at, consent.notice.id)
             known = self._ledgers.consents[address_id][consent.purpose_id]
@@ -344,6 +368,21 @@ class _Chunk:
             notice_id=consent.notice.id,
             flaw=flaw,
             ends_at=consent.ends_at,
+_NOBODY_KNOWN = Problem(
+    "external_ref",
+    "Nobody of this reference is known; the objection waits until an address of theirs comes in.",
+    "Give their address too, or correct the reference: a spreadsheet takes first zeros away.",
+)
+_TAKEN_BACK = Problem(
+    "consent_at",
+    "The person opted out since, at another address of theirs.",
+    "Leave the consent out. Should they agree again, record that act by itself.",
+)
+_FROZEN = Problem(
+    "consent_at",
+    "The controller was frozen after this person first agreed; a file brings nobody back.",
+    "Record what they did since, by itself: sender consent record (guidance ¶84-86).",
+)
             batch_id=self._scope.batch_id,
         )
 

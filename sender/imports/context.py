@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.filter import nearest
 from sender.errors import NotFoundError
 from sender.store.consents import Notice, Purpose
-from sender.store.controllers import Controller, ControllerVersion
+from sender.store.controllers import Controller, ControllerFreeze, ControllerVersion
 
 DEFAULT_ZONE = ZoneInfo("Europe/London")
 
@@ -41,6 +41,7 @@ class ImportContext:
         zone: the zone of times without an offset.
         purposes: ids by slug.
         notices: versions by slug, oldest first.
+        frozen_at: since when it is frozen, if it is.
     """
 
     controller_id: int
@@ -48,6 +49,7 @@ class ImportContext:
     zone: ZoneInfo
     purposes: dict[str, int]
     notices: dict[str, list[NoticeFacts]]
+    frozen_at: datetime | None = None
 
 
 def load_context(session: Session, slug: str) -> ImportContext:
@@ -67,6 +69,11 @@ def load_context(session: Session, slug: str) -> ImportContext:
         _zone(session, controller_id),
         purposes,
         _notices(session, controller_id),
+        session.scalar(
+            select(func.max(ControllerFreeze.frozen_at)).where(
+                ControllerFreeze.controller_id == controller_id
+            )
+        ),
     )
 
 
