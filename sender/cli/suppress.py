@@ -31,9 +31,9 @@ from sender.delivery.replay import Replay
 from sender.errors import UsageError
 from sender.imports.opt_outs import import_opt_outs
 from sender.spreadsheet import harmless
+from sender.subjects.erase import erase_again
 from sender.suppression.listing import Listed, list_blocks
 from sender.vocabulary import Channel
-from sender.subjects.erase import erase_again
 
 app = group("Who must not be written to.")
 app.add_typer(passed_on_app, name="passed-on")
@@ -235,6 +235,7 @@ def replay(
             without=without or (),
             block_everywhere=block_everywhere,
             nobody_was_sent=nobody_was_sent,
+            erase_again=erase_again,
         ).run(dry_run=dry_run, progress=advance)
     show_replay(output, done, dry_run=dry_run)
 
@@ -251,7 +252,6 @@ def _write(rows: Any, to: Path | None) -> int:
             return _write_rows(rows, file)
     except FileExistsError:
         raise UsageError(f"{to} is there already.", remedy="Choose a new name.") from None
-            erase_again=erase_again,
 
 
 def _write_rows(rows: Any, file: Any) -> int:

@@ -272,27 +272,23 @@ class _Chunk:
         for placed, consent in self._yeses():
             person = placed.person
             assert person is not None
-            if given not in known and self._agreed_before_the_freeze(address_id):
-                placed.row.problems.append(_FROZEN)
-                continue
-            if given not in known and self._is_taken_back(placed, address_id, consent):
-                placed.row.problems.append(_TAKEN_BACK)
-                continue
             address_id = placed.address_ids.get(consent.channel)
             address_id = address_id or person.sole_address(consent.channel)
             if address_id is None:
                 placed.row.problems.append(_NOTHING_TO_CONSENT)
                 continue
             if address_id in self._ledgers.objected:
-    def _is_taken_back(self, placed: Placed, address_id: int, consent: ConsentCells) -> bool:
-        """Whether the person said no since, at another address of theirs on the channel.
-
-        They may have changed their address; their opt-out follows them (guidance ¶56).
-        """
-        assert placed.person is not None
-        others = [one for one in _addresses([placed.person], consent.channel) if one != address_id]
-        no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
-        return no_at is not None and no_at >= consent.at
+                yield from self._objected_act(address_id, consent.purpose_id)
+            given = KnownConsent(ConsentKind.GIVEN, consent.at, consent.notice.id)
+            known = self._ledgers.consents[address_id][consent.purpose_id]
+            if given not in known and self._agreed_before_the_freeze(address_id):
+                placed.row.problems.append(_FROZEN)
+                continue
+            self._count(placed, "consents", is_new=given not in known)
+            if given not in known:
+                known.append(given)
+                flaw = flaw_of(consent, self._scope.context.slug, person.source)
+                yield self._yes(address_id, consent, flaw)
 
     def _agreed_before_the_freeze(self, address_id: int) -> bool:
         """Whether the address has a history of before: its person comes back by an act alone."""
@@ -301,15 +297,6 @@ class _Chunk:
             return False
         history = self._ledgers.consents[address_id].values()
         return any(one.occurred_at <= frozen_at for known in history for one in known)
-
-                yield from self._objected_act(address_id, consent.purpose_id)
-            given = KnownConsent(ConsentKind.GIVEN, consent.at, consent.notice.id)
-            known = self._ledgers.consents[address_id][consent.purpose_id]
-            self._count(placed, "consents", is_new=given not in known)
-            if given not in known:
-                known.append(given)
-                flaw = flaw_of(consent, self._scope.context.slug, person.source)
-                yield self._yes(address_id, consent, flaw)
 
     def _yeses(self) -> Iterator[tuple[Placed, ConsentCells]]:
         taken = (placed for placed in self._placed if placed.person is not None)
@@ -368,21 +355,6 @@ class _Chunk:
             notice_id=consent.notice.id,
             flaw=flaw,
             ends_at=consent.ends_at,
-_NOBODY_KNOWN = Problem(
-    "external_ref",
-    "Nobody of this reference is known; the objection waits until an address of theirs comes in.",
-    "Give their address too, or correct the reference: a spreadsheet takes first zeros away.",
-)
-_TAKEN_BACK = Problem(
-    "consent_at",
-    "The person opted out since, at another address of theirs.",
-    "Leave the consent out. Should they agree again, record that act by itself.",
-)
-_FROZEN = Problem(
-    "consent_at",
-    "The controller was frozen after this person first agreed; a file brings nobody back.",
-    "Record what they did since, by itself: sender consent record (guidance ¶84-86).",
-)
             batch_id=self._scope.batch_id,
         )
 
@@ -391,6 +363,11 @@ _NOTHING_TO_OPT_OUT = Problem(
     "opt_out",
     "The person has no address that it could be about, so the opt-out has nothing to hold on to.",
     "Give the address that they opted out with, or write all if they want nothing at all.",
+)
+_FROZEN = Problem(
+    "consent_at",
+    "The controller was frozen after this person first agreed; a file brings nobody back.",
+    "Record what they did since, by itself: sender consent record (guidance ¶84-86).",
 )
 _NOTHING_TO_CONSENT = Problem(
     "consent_channel",

@@ -22,8 +22,8 @@ from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.subjects.due import acknowledge_by, one_month_after
-from sender.vocabulary import Channel
 from sender.subjects.whom import find_whom
+from sender.vocabulary import Channel
 
 
 class RequestKind(StrEnum):
@@ -301,8 +301,6 @@ def _require_done(session: Session, row: SubjectRequest) -> None:
         )
 
 
-def _open_row(session: Session, request_id: int) -> SubjectRequest:
-    row = session.get(SubjectRequest, request_id, with_for_update=True)
 def _is_still_here(session: Session, row: SubjectRequest) -> bool:
     """Whether the person is held in plain, also by what came in after the request was opened."""
     contact, point, staged, test = Contact, ContactPoint, StagedRecipient, TestAddress
@@ -332,6 +330,8 @@ def _addresses_of(contact_id: int | None) -> Select[int]:
     return select(ContactPoint.address_id).where(ContactPoint.contact_id == contact_id)
 
 
+def _open_row(session: Session, request_id: int) -> SubjectRequest:
+    row = session.get(SubjectRequest, request_id, with_for_update=True)
     if row is None:
         raise NotFoundError(f"There is no request {request_id}.", remedy="See: sender request list")
     if row.closed_at is not None:

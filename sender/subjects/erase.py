@@ -76,8 +76,6 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
         return [_erase(session, whom, asked_id, context.operator, now) for whom in people]
 
 
-def _lock(session: Session, controllers: Sequence[Controller], address_id: int) -> None:
-    """Lock messages under way before their people, as whoever records what became of one does."""
 def erase_again(
     session: Session, controller_id: int, address_id: int, operator: str, now: datetime
 ) -> None:
@@ -105,6 +103,8 @@ def erase_again(
     )
 
 
+def _lock(session: Session, controllers: Sequence[Controller], address_id: int) -> None:
+    """Lock messages under way before their people, as whoever records what became of one does."""
     for controller in controllers:
         whom = find_whom(session, controller, [address_id], everywhere=False)
         waiting = select(Delivery.id).where(Delivery.address_id.in_(whom.address_ids))
@@ -210,14 +210,6 @@ def _skip_pending(session: Session, whom: Whom) -> int:
     return len(pending)
 
 
-def _empty(session: Session, holding: Holding, whom: Whom) -> int:
-    if not holding.removed and not holding.emptied:
-        return 0
-    rows = holding.rows(whom)
-    statement = (
-        delete(holding.model).where(rows)
-        if holding.removed
-        else update(holding.model).where(rows).values(dict(holding.emptied))
 def _empty_everything(session: Session, whom: Whom, now: datetime) -> dict[str, int]:
     """Empty or remove every personal row; return how many, by table."""
     rows = {holding.model.__tablename__: _empty(session, holding, whom) for holding in HOLDINGS}
@@ -229,6 +221,14 @@ def _empty_everything(session: Session, whom: Whom, now: datetime) -> dict[str, 
     return rows
 
 
+def _empty(session: Session, holding: Holding, whom: Whom) -> int:
+    if not holding.removed and not holding.emptied:
+        return 0
+    rows = holding.rows(whom)
+    statement = (
+        delete(holding.model).where(rows)
+        if holding.removed
+        else update(holding.model).where(rows).values(dict(holding.emptied))
     )
     done = session.execute(statement.execution_options(synchronize_session=False))
     return int(done.rowcount)  # type: ignore[attr-defined]  # of a statement that changes rows
