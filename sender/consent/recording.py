@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sender.consent.history import Subject, blocks_on
 from sender.consent.ledger import ConsentAct
 from sender.consent.ledger import record as record_events
+from sender.consent.methods import CASEWORK_METHOD, is_no_act
 from sender.consent.notices import find_notice, require_valid_consent
 from sender.consent.objection import Objection, record_objection
 from sender.consent.purposes import find_purpose
@@ -65,7 +66,8 @@ def give(
 
     Raises:
         NotFoundError: no such controller, purpose or notice.
-        RefusedError: the wording cannot have got this yes, or no method or source is given.
+        RefusedError: the wording cannot have got this yes, no method or source is given, or the
+            method is no act of consent.
     """
     controller = find_controller(session, subject.controller)
     asked = find_purpose(session, controller, purpose)
@@ -185,6 +187,13 @@ def _require_described(act: Act) -> None:
 def _require_past(act: Act) -> None:
     if act.occurred_at > act.now:
         raise RefusedError("An opt-out lies in the future.", remedy="Correct its time.")
+    if is_no_act(act.method) or act.method.strip().lower() == CASEWORK_METHOD:
+        raise RefusedError(
+            "This is no act by which anybody consents.",
+            remedy="Only a clear act of its own is consent (guidance ¶25, ¶28, ¶55): paper, "
+            "web-form, doorstep …",
+        )
+
 
 
 def _audit(

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sender.imports.consent_methods import is_no_act
+from sender.consent.methods import CASEWORK_METHOD, is_no_act
 from sender.imports.context import ImportContext, NoticeFacts
 from sender.imports.csv_file import Record
 from sender.imports.layout import CONSENT_COLUMNS, Layout
 from sender.imports.problem import CellRefusedError, Problem
 from sender.imports.values import Moment, did_you_mean, line_of_text, moment, word
 from sender.vocabulary import Channel, ConsentFlaw, ContactSource
-
-CASEWORK_METHOD = "casework"
 
 _NEEDED = tuple(name for name in CONSENT_COLUMNS if name != "consent_until")
 _METHOD_LENGTH = 64
