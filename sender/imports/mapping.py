@@ -52,7 +52,8 @@ def read_mapping(maps: Iterable[str] = (), constants: Iterable[str] = ()) -> Map
         constants: pairs `our column=what it holds in every row`.
 
     Raises:
-        UsageError: one is neither a file nor a pair.
+        UsageError: one is neither a file nor a pair, or a column of the file is to be two of ours:
+            one of them might be its noes.
         FileErrors: a file cannot be meant.
     """
     columns: dict[str, str] = {}
@@ -61,16 +62,25 @@ def read_mapping(maps: Iterable[str] = (), constants: Iterable[str] = ()) -> Map
     ignored: set[str] = set()
     for one in maps:
         if not one.lower().endswith(".toml"):
-            written, ours = _pair(one, "--map")
-            columns[column_key(written)] = ours
+            _name(columns, *_pair(one, "--map"))
             continue
         file = read_model(Path(one), MappingFile)
-        columns |= {column_key(written): ours for written, ours in file.columns.items()}
+        for written, ours in file.columns.items():
+            _name(columns, written, ours)
         fixed |= file.constants
         values |= {ours: _words(words) for ours, words in file.values.items()}
         ignored |= {column_key(written) for written in file.ignore}
     fixed |= dict(_pair(one, "--set") for one in constants)
     return Mapping(columns, fixed, values, frozenset(ignored))
+
+
+def _name(columns: dict[str, str], written: str, ours: str) -> None:
+    key = column_key(written)
+    if columns.setdefault(key, ours) != ours:
+        raise UsageError(
+            f"--map: {written} is to be {columns[key]} and {ours}.",
+            remedy="A column can stand for one of ours: say which, or copy it in the file.",
+        )
 
 
 def column_key(written: str) -> str:

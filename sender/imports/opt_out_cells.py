@@ -18,6 +18,11 @@ BOUNCE_PREFIX: Final = "bounce:"
 """Another system could not deliver there: no act of the person, but nothing is sent either."""
 DEFAULT_SOURCE: Final = "import"
 
+_PLAIN_NOES: Final = frozenset(
+    {"yes", "y", "true", "t", "1", "x", "opt-out", "optout", "unsubscribed", "blocklisted"}
+)
+"""Words that say that somebody opted out, and not of what."""
+
 _BETWEEN: Final = re.compile(r"[\s;,|]+")
 _SOURCE_LENGTH: Final = 190
 
@@ -57,7 +62,8 @@ def read_opt_outs(
 ) -> tuple[list[OptOut], list[Problem]]:
     """Return the row's opt-outs and what is wrong in their cells.
 
-    A no whose date is missing or unreadable, or lies in the future, counts from the import on.
+    A no whose date is missing or unreadable, or lies in the future, counts from the import on. One
+    that does not say of what is one to every channel.
     """
     words = [word for word in _BETWEEN.split(layout.cell(record, "opt_out")) if word]
     problems: list[Problem] = []
@@ -66,13 +72,24 @@ def read_opt_outs(
     told, at = read_time(layout.cell(record, "opt_out_at"), context.zone, now, problems)
     source = read_source(layout.cell(record, "opt_out_source"), problems)
     opt_outs = []
+    said = OptOut(at, told, source)
     for word in words:
+        if word.lower() in _PLAIN_NOES:
+            opt_outs += [replace(said, channel=channel) for channel in Channel]
+            problems.append(_OF_WHAT)
+            continue
         try:
-            said = OptOut(at, told, source)
             opt_outs.append(_scoped(said, word, context))
         except CellRefusedError as error:
             problems.append(error.at("opt_out"))
     return opt_outs, problems
+
+
+_OF_WHAT: Final = Problem(
+    "opt_out",
+    "This does not say of what they opted out; it was taken as every channel.",
+    f"Write {EVERYTHING}, {', '.join(Channel)} or {PURPOSE_PREFIX}…",
+)
 
 
 def read_time(

@@ -85,7 +85,9 @@ def _mailchimp(cells: Cells) -> Said:
         return Said(("email",), cells.get("unsub_time", ""))
     if "clean_time" in cells or "clean_campaign_id" in cells:
         return Said(("bounce:email",), cells.get("clean_time", ""))
-    return Said(channels=(Channel.EMAIL,))
+    if cells.get("optin_time") or cells.get("confirm_time"):
+        return Said(channels=(Channel.EMAIL,))
+    return Said()  # in the audience, but not subscribed; or a file cut down to names
 
 
 def _nationbuilder(cells: Cells) -> Said:
@@ -101,7 +103,7 @@ def _nationbuilder(cells: Cells) -> Said:
     left_at = cells.get("unsubscribed_at", "")
     told = {
         "all": marks["do_not_contact"] is True,
-        "email": bool(cells["email"]) and (marks["email_opt_in"] is False or bool(left_at)),
+        "email": bool(left_at) or (bool(cells["email"]) and marks["email_opt_in"] is False),
         "sms": has_mobile and marks["mobile_opt_in"] is False,
         "bounce:email": bool(cells["email"]) and marks["email1_is_bad"] is True,
         "bounce:sms": has_mobile and marks["is_mobile_bad"] is True,

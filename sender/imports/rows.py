@@ -8,7 +8,7 @@ from typing import Any
 from sender.imports.consent_cells import ConsentCells, read_consent
 from sender.imports.context import ImportContext
 from sender.imports.csv_file import CsvFile, Record
-from sender.imports.layout import REJECT_PREFIX, Layout, layout_of
+from sender.imports.layout import ADDRESS_COLUMNS, REJECT_PREFIX, Layout, layout_of
 from sender.imports.opt_out_cells import OptOut, read_opt_outs
 from sender.imports.person_cells import read_addresses, read_attributes, read_fields
 from sender.imports.problem import Problem
@@ -52,6 +52,10 @@ class Row:
         """The person's reference in the organisation's own records."""
         ref: str | None = self.fields.get("external_ref")
         return ref
+
+    def is_misread(self, channel: Channel) -> bool:
+        """Whether the row holds an address on the channel that cannot be meant."""
+        return any(ADDRESS_COLUMNS.get(one.column) is channel for one in self.problems)
 
     def refuse(self, problem: Problem) -> None:
         """Note why the person is not taken from this row."""

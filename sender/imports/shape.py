@@ -17,11 +17,12 @@ from sender.imports.layout import (
     column_name,
 )
 from sender.imports.mapping import column_key
-from sender.imports.presets import Preset, find_preset
+from sender.imports.presets import Preset, Said, find_preset
 from sender.imports.problem import Problem
 from sender.imports.reading import Reading
 from sender.imports.values import did_you_mean
 from sender.spreadsheet import unmarked
+from sender.vocabulary import Channel
 
 _DATE_COLUMNS: Final = ("consent_at", "consent_until", "opt_out_at")
 _STATE_COLUMNS: Final = (*OPT_OUT_COLUMNS, "consent_channel")
@@ -95,12 +96,18 @@ class Shape:
             at = ours[place["opt_out_at"]] or iso_text(said.at, self._reading.dates)
             ours[place["opt_out_at"]] = at
             ours[place["opt_out_source"]] = ours[place["opt_out_source"]] or preset.name
-        if ours[place["opt_out"]] or not said.channels:
+        ours[place["consent_channel"]] = _agreed(said, ours[place["consent_channel"]])
+        if ours[place["opt_out"]] or not ours[place["consent_channel"]]:
             for name in CONSENT_COLUMNS:
                 if name in place:
                     ours[place[name]] = ""
-        elif not ours[place["consent_channel"]]:
-            ours[place["consent_channel"]] = " ".join(said.channels)
+
+
+def _agreed(said: Said, told: str) -> str:
+    """Return the channels of a consent: what a mapping tells narrows the state, never widens it."""
+    silent = set(Channel) - set(said.channels)
+    words = told.split() or said.channels
+    return " ".join(word for word in words if word.lower() not in silent) if said.channels else ""
 
 
 def shape_of(file: CsvFile, reading: Reading) -> Shape:
@@ -157,7 +164,8 @@ class _Builder:
         if key in self._mapping.ignored or column_name(written).startswith(REJECT_PREFIX):
             return ""
         if self._preset is not None:
-            return self._preset.columns.get(key, "")
+            is_no = column_name(written) in OPT_OUT_COLUMNS  # of our own: never passed over
+            return self._preset.columns.get(key, column_name(written) if is_no else "")
         if not key and not self._mapping.ignores_others:
             raise self._error("", f"Column {place + 1} has no name.", "Name it or remove it.")
         ours = _ours(written)

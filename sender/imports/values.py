@@ -40,7 +40,8 @@ W = TypeVar("W", bound=StrEnum)
 class Moment:
     """A time as a file tells it: a whole local day, or an instant where both ends are one.
 
-    Both ends are aware UTC and belong to it.
+    Both ends are aware UTC and belong to it. A local time of the hour that comes twice in autumn is
+    either of two instants: a yes counts from the first, a no until the second.
     """
 
     earliest: datetime
@@ -50,8 +51,7 @@ class Moment:
 def moment(text: str, zone: tzinfo) -> Moment:
     """Return when the text says, in UTC; without an offset it is local time in `zone`.
 
-    Only forms in which day and month cannot be mistaken for each other are taken. In the hour that
-    comes twice in autumn the first is meant.
+    Only forms in which day and month cannot be mistaken for each other are taken.
 
     Raises:
         CellRefusedError: the text is of another form, or no such day exists.
@@ -60,14 +60,18 @@ def moment(text: str, zone: tzinfo) -> Moment:
         if _DATE.fullmatch(text):
             return _whole_day(date.fromisoformat(text), zone)
         if _MOMENT.fullmatch(text):
-            at = datetime.fromisoformat(text)
-            at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
-            return Moment(at, at)
+            return _instant(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError):
         raise CellRefusedError("There is no such day or time.", _WRITE_ISO) from None
     if _SERIAL.fullmatch(text):
         raise CellRefusedError(_SPREADSHEET, _AS_TEXT)
     raise CellRefusedError("This could be read as more than one date, or as none.", _WHICH_ORDER)
+
+
+def _instant(at: datetime, zone: tzinfo) -> Moment:
+    local = at if at.tzinfo else at.replace(tzinfo=zone)
+    both = [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+    return Moment(min(both), max(both))
 
 
 def _whole_day(day: date, zone: tzinfo) -> Moment:

@@ -1,6 +1,6 @@
 """A small world for imports: two controllers with purposes and notices, and a fixed clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.consent.person import load_person
+from sender.consent.policy import decide
+from sender.consent.scopes import load_scope
 from sender.contacts.addresses import find_address_ids
 from sender.contacts.normalise import normalise
 from sender.imports.approval import approve_batch
@@ -20,7 +23,7 @@ from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller, ControllerVersion
 from sender.store.engine import Store
 from sender.store.keys import AddressHasher, register_key
-from sender.vocabulary import Channel, ControllerKind
+from sender.vocabulary import Channel, ControllerKind, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -133,6 +136,22 @@ class World:
         )
         with self.store.read() as session:
             return session.scalar(query)
+
+    def refusal(
+        self, raw: str, purpose: str = "campaign-news", controller: str = "acton"
+    ) -> Reason | None:
+        """Return why nobody would write there now, sender identities apart."""
+        channel = Channel.EMAIL if "@" in raw else Channel.SMS
+        asked: dict[str, Any] = {
+            "controller_id": self.controller_id(controller),
+            "channel": channel,
+            "purpose_id": self.purpose_id(purpose, controller),
+        }
+        address_id = self.address_id(raw)
+        with self.store.read() as session:
+            person = load_person(session, address_id=address_id, **asked)
+            scope = load_scope(session, at=self.clock.now(), **asked)
+        return decide(person, replace(scope, has_sender_identity=True)).refusal
 
     def all(self, query: Any) -> list[Any]:
         with self.store.read() as session:
