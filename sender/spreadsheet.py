@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 # meant
 _MARKED: Final = tuple(f"'{first}" for first in _FORMULA)
 
 

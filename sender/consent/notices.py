@@ -257,7 +257,7 @@ def _require_named(session: Session, file: NoticeFile, path: Path, wording: str)
             name = current_version(session, find_controller(session, slug).id).name
         except NotFoundError as error:
             raise error_at(path, ("controllers", place), error.problem, error.remedy) from None
-        if name.casefold() not in read:
+        if not _is_named(name.casefold(), read):
             raise error_at(
                 path,
                 ("controllers", place),
@@ -265,6 +265,11 @@ def _require_named(session: Session, file: NoticeFile, path: Path, wording: str)
                 "Only bodies that the words themselves name may rely on them (guidance ¶55, ¶77): "
                 "take it out, or record the words that people really saw.",
             )
+
+
+def _is_named(name: str, words: str) -> bool:
+    """Whether the name stands there as words of its own: an annual report names no Ann."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words) is not None
 
 
 def _moment(value: date, zone: ZoneInfo) -> datetime:
