@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from sender.consent.fold import EventView, fold
@@ -38,6 +38,14 @@ COUNTS = or_(
 once another operator has approved the batch."""
 
 UNSETTLED = or_(
+AWAITS_APPROVAL = and_(
+    ConsentEvent.batch_id.is_not(None),
+    ImportBatch.approved_at.is_(None),
+    ImportBatch.revoked_at.is_(None),
+    ConsentEvent.kind.in_([kind for kind in ConsentKind if kind.is_affirmative]),
+)
+"""Whether an event, joined with its import batch, is a yes that may count some day."""
+
     ImportBatch.approved_at > func.coalesce(ImportBatch.settled_at, _NEVER),
     ImportBatch.revoked_at > func.coalesce(ImportBatch.settled_at, _NEVER),
 )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import lock_addresses
-from sender.store.consents import ConsentState
+from sender.store.consents import ConsentEvent
 from sender.store.contacts import Contact, ContactPoint
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, ConsentKind
@@ -116,11 +116,13 @@ def _block(objection: Objection, address_id: int) -> Suppression:
 def _consent_acts(
     session: Session, objection: Objection, addresses: Sequence[int]
 ) -> list[ConsentAct]:
-    states = session.execute(
-        select(ConsentState.purpose_id, ConsentState.address_id).where(
-            ConsentState.controller_id == objection.controller_id,
-            ConsentState.address_id.in_(addresses),
-        )
+    """End all that was ever said to this controller, also a yes that waits to be approved."""
+    event = ConsentEvent
+    asked = session.execute(
+        select(event.purpose_id, event.address_id)
+        .where(event.controller_id == objection.controller_id, event.address_id.in_(addresses))
+        .distinct()
+        .order_by(event.purpose_id, event.address_id)
     )
     return [
         ConsentAct(
@@ -134,5 +136,5 @@ def _consent_acts(
             operator=objection.operator,
             batch_id=objection.batch_id,
         )
-        for purpose_id, address_id in states
+        for purpose_id, address_id in asked
     ]

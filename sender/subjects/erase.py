@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from sender.consent.ledger import ConsentAct
+from sender.consent.ledger import AWAITS_APPROVAL, ConsentAct
 from sender.consent.ledger import record as record_consent
 from sender.consent.objection import lock_people
 from sender.contacts.addresses import ensure_address_ids
@@ -21,7 +21,7 @@ from sender.store import audit_trail
 from sender.store.addresses import Address
 from sender.store.campaigns import Run
 from sender.store.consents import ConsentEvent, ConsentState
-from sender.store.contacts import Contact
+from sender.store.contacts import Contact, ImportBatch
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.journal_entries import ERASURE
@@ -139,7 +139,13 @@ def _withdraw(session: Session, whom: Whom, operator: str, now: datetime) -> Non
     """Let no earlier yes count again, whatever lifts the block later; a no stays what it is."""
     event, state = ConsentEvent, ConsentState
     query = (
-        select(event.purpose_id, event.address_id, state.status)
+        select(
+            event.purpose_id,
+            event.address_id,
+            state.status,
+            func.max(case((AWAITS_APPROVAL, 1), else_=0)),
+        )
+        .outerjoin(ImportBatch, ImportBatch.id == event.batch_id)
         .outerjoin(
             state,
             (state.controller_id == event.controller_id)
@@ -147,7 +153,7 @@ def _withdraw(session: Session, whom: Whom, operator: str, now: datetime) -> Non
             & (state.address_id == event.address_id),
         )
         .where(event.controller_id == whom.controller_id, event.address_id.in_(whom.address_ids))
-        .distinct()
+        .group_by(event.purpose_id, event.address_id, state.status)
     )
     acts = [
         ConsentAct(
@@ -160,8 +166,8 @@ def _withdraw(session: Session, whom: Whom, operator: str, now: datetime) -> Non
             source=SOURCE,
             operator=operator,
         )
-        for purpose_id, address_id, status in session.execute(query)
-        if not _is_no(status)
+        for purpose_id, address_id, status, awaits in session.execute(query)
+        if awaits or not _is_no(status)
     ]
     record_consent(session, acts, now)
 
