@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from sender.evidence.records import ConsentRecord, Evidence, Party
-from sender.vocabulary import Channel, ConsentFlaw, ConsentKind
+from sender.vocabulary import Channel, ConsentKind
 
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023"
 
@@ -127,8 +127,7 @@ def _event(evidence: Evidence, one: ConsentRecord, hold_months: int) -> dict[str
 
 def _validity(one: ConsentRecord, hold_months: int) -> str:
     """Return an ISO 8601 duration, or an interval where the consent has an end date."""
-    is_yes = one.kind.is_affirmative and one.flaw is ConsentFlaw.NONE and one.revoked_at is None
-    if not is_yes:
+    if not one.counts:
         return "P0D"
     if one.ends_at is not None:
         return f"{_iso(one.occurred_at)}/{_iso(one.ends_at)}"

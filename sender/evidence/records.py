@@ -64,6 +64,17 @@ class ConsentRecord:
     personal_is: Held
     row_hash: bytes
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it came with an import that nobody has approved."""
+        return self.batch is not None and self.approved_at is None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a yes to this controller, channel and purpose that may be relied on."""
+        is_sound = self.flaw is ConsentFlaw.NONE and self.revoked_at is None
+        return self.kind.is_affirmative and is_sound and not self.is_waiting
+
 
 @dataclass(frozen=True, slots=True)
 class OptOut:

@@ -1,6 +1,6 @@
 """Cases of lists: bought, mixed, kept too long, carried from one system to the next."""
 
-from tests.support.case import NOT_HELD, Case, supporter
+from tests.support.case import AGREED, NOT_HELD, Case, supporter
 from tests.support.command_line import CONTROLLER_FILE, NOTICE_FILE
 
 
@@ -35,10 +35,7 @@ def test_leave_eu_and_eldon_2019_one_organisations_list_used_by_another(case: Ca
 
 
 def test_better_for_the_country_2016_a_bought_list_on_the_suppliers_word(case: Case) -> None:
-    """£50,000. Half a million texts to a list whose supplier said that people had agreed.
-
-    So too Saga 2021 and Join the Triboo 2023: affiliates' lists, wordings that named nobody.
-    """
+    """£50,000. Half a million texts to a list whose supplier said that people had agreed."""
     vague = NOTICE_FILE.replace("sign-up-form", "supplier-form").replace(
         "Yes, Riverside Association may", "Yes, carefully chosen partners may"
     )
@@ -68,8 +65,36 @@ def test_vote_leave_2019_the_evidence_was_gone(case: Case) -> None:
     assert counts["consents_recorded"] == 1
     case.signs()
     assert case.launches(case.campaign()) == {"accepted": 1}
-    checked = case.desk.done("db", "check")
-    assert checked.code == 0
+    case.desk.done("retention", "apply")
+    case.desk.done("subject", "erase", "bo@example.org", "-c", "riverside", "--yes")
+    found = case.desk.read("evidence", "bo@example.org", "-c", "riverside")
+    [relied_on] = [one["decisions"][0]["relied_on"] for one in found["messages"]]
+    [shown] = [one for one in found["consents"] if one["event"] == relied_on]
+    assert "Riverside Association may send me" in shown["wording"]["wording"]
+    assert shown["source"] == AGREED["consent_source"]
+    case.desk.done("db", "check")
+
+
+def test_saga_2021_and_join_the_triboo_2023_affiliates_asked_for_everybody(case: Case) -> None:
+    """Affiliates asked people to agree to "our partners", or to a partner but not for what."""
+    partners = NOTICE_FILE.replace("sign-up-form", "partners").replace(
+        "Yes, Riverside Association may", "Yes, selected partners may"
+    )
+    refused = case.desk.sender("notice", "add", case.desk.write("partners.toml", partners))
+    assert "does not name" in refused.err
+    case.brings_in(supporter("ann", consent_notice="partners"))
+    survey = CONTROLLER_FILE + '[[purpose]]\nslug = "surveys"\ntitle = "Surveys"\n'
+    case.desk.done("controller", "update", case.desk.write("riverside.toml", survey))
+    vague = NOTICE_FILE.replace("sign-up-form", "prize-draw").replace(
+        'purposes = ["campaign-news"]', 'purposes = ["surveys"]'
+    )
+    case.desk.done("notice", "add", case.desk.write("prize-draw.toml", vague))
+    case.brings_in(supporter("bo", consent_notice="prize-draw"), supporter("cy"))
+    case.signs()
+    campaign = case.campaign()
+    assert case.why_not("ann@example.org", campaign) == NOT_HELD
+    assert case.why_not("bo@example.org", campaign) in {"wrong_purpose", NOT_HELD}
+    assert case.launches(campaign) == {"accepted": 1}
 
 
 def test_labour_2010_people_came_back_with_the_next_list(case: Case) -> None:
