@@ -1,7 +1,10 @@
-"""Methods that are no act of consent, by the words that lists from other systems use; pure."""
+"""Methods that are no act of consent, by the words that people and lists use for them; pure."""
 
 import re
 from typing import Final
+
+CASEWORK_METHOD: Final = "casework"
+"""What people write to their representative for help is no consent either (guidance ¶28)."""
 
 _BETWEEN: Final = re.compile(r"[^a-z]+")
 _NO_ACTS: Final = frozenset(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sender.imports.consent_methods import is_no_act
+from sender.consent.methods import is_no_act
 
 
 @pytest.mark.parametrize(
