@@ -13,7 +13,7 @@ from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
 from sender.imports.consent_cells import ConsentCells, flaw_of, not_stored
 from sender.imports.context import ImportContext
-from sender.imports.ledgers import KnownConsent, Ledgers, denied
+from sender.imports.ledgers import KnownConsent, Ledgers
 from sender.imports.opt_out_cells import DEFAULT_SOURCE, OptOut
 from sender.imports.people import People, Person, conflict
 from sender.imports.problem import Problem
@@ -96,7 +96,6 @@ class _Chunk:
         self._tally: Counter[str] = Counter()
         self._told: set[Person] = set()  # who objected in these very rows
         self._newly_objected: list[int] = []
-        self._denied: set[tuple[int, int]] = set()
         self._ledgers, ids = self._look_up(rows)
         self._placed = [self._place(row, ids) for row in rows]
         self._name_subjects()
@@ -128,7 +127,8 @@ class _Chunk:
         mentioned = [row_id for by_address in ids.values() for row_id in by_address.values()]
         known = self._people.lock(refs, mentioned)
         self._people.load()
-        return Ledgers(self._session, self._controller_id, known), ids
+        ledgers = Ledgers(self._session, self._controller_id, known, self._scope.batch_id)
+        return ledgers, ids
 
     def _place(self, row: Row, ids: dict[Channel, dict[str, int]]) -> Placed:
         address_ids = {channel: ids[channel][one] for channel, one in row.addresses.items()}
@@ -178,6 +178,8 @@ class _Chunk:
             self._told.update(fresh)
             self._count(placed, "opt_outs", is_new=bool(fresh))
 
+            if placed.is_new and not any(one.points for one in placed.subjects):
+                placed.row.problems.append(_NOBODY_KNOWN)
     def _carry_objections(self) -> Iterator[Suppression]:
         """Block every address of everybody who objected, now or ever, by whatever address (¶72)."""
         for person in self._everybody():
@@ -228,44 +230,31 @@ class _Chunk:
 
     def _objected_act(self, address_id: int, purpose_id: int) -> Iterator[ConsentAct]:
         known = self._ledgers.consents[address_id][purpose_id]
-        if any(each.kind is ConsentKind.OBJECTED for each in known):
-            return
         at = min(self._ledgers.objected[address_id], self._scope.now)
         known.append(KnownConsent(ConsentKind.OBJECTED, at, None))
+        if any(each.kind is ConsentKind.OBJECTED and each.occurred_at >= at for each in known):
+            return
         yield self._no(address_id, purpose_id, ConsentKind.OBJECTED, at, DEFAULT_SOURCE)
 
     def _withdrawals(self) -> Iterator[ConsentAct]:
         """Take the opt-outs from a purpose, for every address of the person."""
-        told = [
-            (placed, opt_out, opt_out.purpose_id, _addresses(placed.subjects, None))
-            for placed, opt_out in self._nos()
-            if opt_out.purpose_id is not None
-        ]
-        everywhere = sorted({one for _, _, _, targets in told for one in targets})
-        self._denied = denied(self._session, self._controller_id, everywhere)
-        for placed, opt_out, purpose_id, targets in told:
+        knows = self._ledgers.knows_withdrawal
+        for placed, opt_out in self._nos():
+            purpose_id = opt_out.purpose_id
+            if purpose_id is None:
+                continue
+            targets = _addresses(placed.subjects, None)
             if not targets:
                 placed.row.problems.append(_NOTHING_TO_OPT_OUT)
                 continue
-            fresh = [one for one in targets if not self._is_withdrawn(one, purpose_id, opt_out)]
+            fresh = [one for one in targets if not knows(one, purpose_id, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
-                if opt_out.told is None:  # a dated one may be older than a yes that stands
-                    self._denied.add((address_id, purpose_id))
                 known = self._ledgers.consents[address_id][purpose_id]
                 known.append(KnownConsent(ConsentKind.WITHDRAWN, opt_out.at, None))
                 yield self._no(
                     address_id, purpose_id, ConsentKind.WITHDRAWN, opt_out.at, opt_out.source
                 )
-
-    def _is_withdrawn(self, address_id: int, purpose_id: int, opt_out: OptOut) -> bool:
-        """Whether this very no is on record, or one without a date would change nothing."""
-        if opt_out.told is None:
-            return (address_id, purpose_id) in self._denied
-        return any(
-            each.kind is ConsentKind.WITHDRAWN and opt_out.is_same_time(each.occurred_at)
-            for each in self._ledgers.consents[address_id][purpose_id]
-        )
 
     def _consents(self) -> Iterator[ConsentAct]:
         """Take the consents; one to an address under an objection comes after its no."""
@@ -273,7 +262,8 @@ class _Chunk:
             person = placed.person
             assert person is not None
             address_id = placed.address_ids.get(consent.channel)
-            address_id = address_id or person.sole_address(consent.channel)
+            if address_id is None and not placed.row.is_misread(consent.channel):
+                address_id = person.sole_address(consent.channel)
             if address_id is None:
                 placed.row.problems.append(_NOTHING_TO_CONSENT)
                 continue
@@ -285,12 +275,25 @@ class _Chunk:
                 placed.row.problems.append(_FROZEN)
                 continue
             self._count(placed, "consents", is_new=given not in known)
+            if given not in known and self._is_taken_back(placed, address_id, consent):
+                placed.row.problems.append(_TAKEN_BACK)
+                continue
             if given not in known:
                 known.append(given)
                 flaw = flaw_of(consent, self._scope.context.slug, person.source)
                 yield self._yes(address_id, consent, flaw)
 
     def _agreed_before_the_freeze(self, address_id: int) -> bool:
+    def _is_taken_back(self, placed: Placed, address_id: int, consent: ConsentCells) -> bool:
+        """Whether the person said no since, at another address of theirs on the channel.
+
+        They may have changed their address; their opt-out follows them (guidance ¶56).
+        """
+        assert placed.person is not None
+        others = [one for one in _addresses([placed.person], consent.channel) if one != address_id]
+        no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
+        return no_at is not None and no_at >= consent.at
+
         """Whether the address has a history of before: its person comes back by an act alone."""
         frozen_at = self._scope.context.frozen_at
         if frozen_at is None:
@@ -365,6 +368,16 @@ _NOTHING_TO_OPT_OUT = Problem(
     "Give the address that they opted out with, or write all if they want nothing at all.",
 )
 _FROZEN = Problem(
+_NOBODY_KNOWN = Problem(
+    "external_ref",
+    "Nobody of this reference is known; the objection waits until an address of theirs comes in.",
+    "Give their address too, or correct the reference: a spreadsheet takes first zeros away.",
+)
+_TAKEN_BACK = Problem(
+    "consent_at",
+    "The person opted out since, at another address of theirs.",
+    "Leave the consent out. Should they agree again, record that act by itself.",
+)
     "consent_at",
     "The controller was frozen after this person first agreed; a file brings nobody back.",
     "Record what they did since, by itself: sender consent record (guidance ¶84-86).",

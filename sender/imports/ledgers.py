@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from sender.imports.opt_out_cells import OptOut
-from sender.store.consents import ConsentEvent, ConsentState
+from sender.store.consents import ConsentEvent
+from sender.store.contacts import ImportBatch
 from sender.store.portable import chunks
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, ConsentKind, SuppressionAct
@@ -18,6 +19,7 @@ Blocked = tuple[int, str, BlockCause]
 """Address, channel (or `*`) and why."""
 
 _HERE = (BlockCause.OPT_OUT, BlockCause.BOUNCE)
+_OWN_NOES = (ConsentKind.REFUSED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +39,104 @@ class Ledgers:
         blocked: addresses with an opt-out from a channel (or `*`) or a bounce in force at this
             controller.
         block_times: when each of these was ever said, released or not.
+        release_times: when each was released.
         consents: consent events by address and purpose, oldest first.
 
     Args:
         session: a session in which the addresses are locked.
         controller_id: whose ledgers; blocks of every controller are seen too.
         address_ids: about whom.
+        batch_id: the import that asks. A yes of another one that was revoked, or not brought in
+            whole, does not count: it is as if it were not there, so that this one can bring it.
     """
 
-    def __init__(self, session: Session, controller_id: int, address_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        controller_id: int,
+        address_ids: Sequence[int],
+        batch_id: int | None = None,
+    ) -> None:
         self._controller_id = controller_id
+        self._batch_id = batch_id
         self.objected: dict[int, datetime] = {}
         self.blocked: set[Blocked] = set()
         self.block_times: dict[Blocked, list[datetime]] = defaultdict(list)
+        self.release_times: dict[Blocked, list[datetime]] = defaultdict(list)
         self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
             lambda: defaultdict(list)
         )
+        self._unfinished: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+        self._personal: dict[int, list[tuple[str, int, datetime]]] = defaultdict(list)
         for some in chunks(address_ids):
             self._load_blocks(session, some)
             self._load_opt_outs(session, some)
             self._load_consents(session, some)
 
     def knows(self, address_id: int, channel: Channel, opt_out: OptOut) -> bool:
-        """Whether this very no is in force, or was said before, released or not."""
+        """Whether this very no is in force, or was said before, released or not.
+
+        Of a no whose day alone is told, and that was released on that day, nobody knows: it may
+        have been said again.
+        """
         key = (address_id, channel.value, opt_out.cause)
         if self.blocked & {key, (address_id, EVERY_CHANNEL, opt_out.cause)}:
             return True
-        return any(opt_out.is_same_time(at) for at in self.block_times[key])
+        return _is_told(opt_out, self.block_times[key], self.release_times[key])
+
+    def knows_withdrawal(self, address_id: int, purpose_id: int, opt_out: OptOut) -> bool:
+        """Whether this very no to a purpose is on record; or, without a date, changes nothing.
+
+        A yes that waits for its import's approval, or for its import to be carried on, is looked at
+        like any other.
+        """
+        known = self.consents[address_id][purpose_id]
+        yeses = [each.occurred_at for each in known if each.kind.is_affirmative]
+        yeses += self._unfinished[address_id, purpose_id]
+        noes = [each for each in known if each.kind.is_negative]
+        if opt_out.told is None:
+            return any(all(no.occurred_at >= yes for yes in yeses) for no in noes)
+        told = [no.occurred_at for no in noes if no.kind is ConsentKind.WITHDRAWN]
+        return _is_told(opt_out, told, yeses)
+
+    def no_at(
+        self, address_ids: Sequence[int], channel: Channel, purpose_id: int
+    ) -> datetime | None:
+        """Return when the person of these addresses last said no there, if that still stands."""
+        channels, purposes = {EVERY_CHANNEL, channel.value}, {EVERY, purpose_id}
+        times = [
+            at
+            for address_id in address_ids
+            for on, about, at in self._personal[address_id]
+            if on in channels and about in purposes
+        ]
+        for address_id in address_ids:
+            known = self.consents[address_id][purpose_id]
+            latest = max(
+                known, key=lambda each: (each.occurred_at, each.kind.is_negative), default=None
+            )
+            if latest is not None and latest.kind in _OWN_NOES:
+                times.append(latest.occurred_at)
+        return max(times, default=None)
 
     def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
         query = select(
-            Block.address_id, Block.controller_id, Block.channel, Block.cause, Block.set_at
+            Block.address_id,
+            Block.controller_id,
+            Block.channel,
+            Block.purpose_id,
+            Block.cause,
+            Block.set_at,
         ).where(
             Block.address_id.in_(address_ids),
             Block.controller_id.in_([EVERY, self._controller_id]),
-            Block.purpose_id == EVERY,
-            Block.cause.in_([BlockCause.OBJECTION, *_HERE]),
+            Block.cause <= BlockCause.BOUNCE,
         )
-        for address_id, controller_id, channel, cause, set_at in session.execute(query):
+        for address_id, controller_id, channel, purpose_id, cause, set_at in session.execute(query):
+            if cause.set_by_person:
+                self._personal[address_id].append((channel, purpose_id, set_at))
+            if purpose_id != EVERY:
+                continue
             if cause in _HERE and controller_id == self._controller_id:
                 self.blocked.add((address_id, channel, cause))
             elif cause is BlockCause.OBJECTION and channel == EVERY_CHANNEL:
@@ -87,15 +149,17 @@ class Ledgers:
             SuppressionEvent.channel,
             SuppressionEvent.cause,
             SuppressionEvent.occurred_at,
+            SuppressionEvent.act,
         ).where(
             SuppressionEvent.address_id.in_(address_ids),
             SuppressionEvent.controller_id == self._controller_id,
             SuppressionEvent.purpose_id.is_(None),
             SuppressionEvent.cause.in_(_HERE),
-            SuppressionEvent.act == SuppressionAct.SET,
         )
-        for address_id, channel, cause, occurred_at in session.execute(query):
-            self.block_times[address_id, channel, cause].append(occurred_at)
+        for address_id, channel, cause, occurred_at, act in session.execute(query):
+            is_set = act is SuppressionAct.SET
+            times = self.block_times if is_set else self.release_times
+            times[address_id, channel, cause].append(occurred_at)
 
     def _load_consents(self, session: Session, address_ids: Sequence[int]) -> None:
         query = (
@@ -105,27 +169,34 @@ class Ledgers:
                 ConsentEvent.kind,
                 ConsentEvent.occurred_at,
                 ConsentEvent.notice_id,
+                self._is_lost().label("is_lost"),
+                ImportBatch.revoked_at,
             )
+            .outerjoin(ImportBatch, ImportBatch.id == ConsentEvent.batch_id)
             .where(
                 ConsentEvent.address_id.in_(address_ids),
                 ConsentEvent.controller_id == self._controller_id,
             )
             .order_by(ConsentEvent.id)
         )
-        for address_id, purpose_id, kind, at, notice_id in session.execute(query):
-            self.consents[address_id][purpose_id].append(KnownConsent(kind, at, notice_id))
+        for address_id, purpose_id, kind, at, notice_id, is_lost, revoked_at in session.execute(
+            query
+        ):
+            known = self.consents[address_id][purpose_id]
+            if not (is_lost and kind.is_affirmative):
+                known.append(KnownConsent(kind, at, notice_id))
+            elif revoked_at is None:
+                self._unfinished[address_id, purpose_id].append(at)
+
+    def _is_lost(self) -> ColumnElement[bool]:
+        """Whether an event came with another import, of which no yes will ever count as it is."""
+        unfinished = ImportBatch.finished_at.is_(None) & (ImportBatch.id != (self._batch_id or 0))
+        return ImportBatch.id.is_not(None) & (ImportBatch.revoked_at.is_not(None) | unfinished)
 
 
-def denied(
-    session: Session, controller_id: int, address_ids: Sequence[int]
-) -> set[tuple[int, int]]:
-    """Return the address and purpose of every consent state that is a no at present."""
-    found: set[tuple[int, int]] = set()
-    for some in chunks(address_ids):
-        query = select(ConsentState.address_id, ConsentState.purpose_id).where(
-            ConsentState.controller_id == controller_id,
-            ConsentState.address_id.in_(some),
-            ConsentState.status.in_([kind for kind in ConsentKind if kind.is_negative]),
-        )
-        found.update((address_id, purpose_id) for address_id, purpose_id in session.execute(query))
-    return found
+def _is_told(opt_out: OptOut, noes: Sequence[datetime], lifted: Sequence[datetime]) -> bool:
+    """Whether one of the noes may be this very one, and nothing of the time told lifted it."""
+    told = opt_out.told
+    return told is not None and any(
+        opt_out.is_same_time(no) and not any(no < at <= told.latest for at in lifted) for no in noes
+    )
