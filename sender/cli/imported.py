@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from sender.cli.output import Advance, Facts, Listing, Output
 from sender.controllers.lookup import find_controller
 from sender.errors import UsageError
-from sender.imports.contacts import Progress
 from sender.imports.counts import ImportReport, RejectedForm
+from sender.imports.course import Progress
 from sender.imports.reading import Storage
 from sender.store.controllers import Controller
 

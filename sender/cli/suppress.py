@@ -1,6 +1,7 @@
 """`sender suppress`: who must not be written to."""
 
 import csv
+import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -29,9 +30,11 @@ from sender.consent.history import Subject, history_of
 from sender.controllers.lookup import current_version, find_controller
 from sender.delivery.replay import Replay
 from sender.errors import UsageError
+from sender.imports.hashed_list import Hashed
 from sender.imports.opt_outs import import_opt_outs
 from sender.spreadsheet import harmless
 from sender.subjects.erase import erase_again
+from sender.suppression.foreign_digests import HashAlgorithm, read_key
 from sender.suppression.listing import Listed, list_blocks
 from sender.vocabulary import Channel
 
@@ -129,6 +132,9 @@ def check(
         "sender suppress import old-opt-outs.csv --controller riverside",
         "sender suppress import old-opt-outs.csv -c riverside -c hillside",
         "sender suppress import old-opt-outs.csv --all-controllers",
+        "sender suppress import hashes.csv -c riverside --hash sha256",
+        "sender suppress import hashes.csv -c riverside --hash hmac-sha256 "
+        "--hash-key-env OLD_SYSTEM_KEY",
     ),
 )
 def import_(
@@ -142,6 +148,14 @@ def import_(
         bool, typer.Option("--all-controllers", help="Each controller that there is now.")
     ] = False,
     channel: Annotated[Channel | None, typer.Option(help="Only addresses of this channel.")] = None,
+    algorithm: Annotated[
+        HashAlgorithm | None,
+        typer.Option("--hash", help="It has hashes of addresses; how they were made."),
+    ] = None,
+    hash_key_env: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The environment variable with the key of the hashes."),
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
@@ -152,6 +166,7 @@ def import_(
 ) -> None:
     """Bring in the opt-outs of another system; each address is blocked on its channel."""
     output = Output(as_json=json_output)
+    hashed = _hashed(algorithm, hash_key_env)
     with opened() as context, output.progress("Importing") as advance:
         with context.store.read() as session:
             owners = named_controllers(session, controllers or (), every=all_controllers)
@@ -164,6 +179,7 @@ def import_(
                 path=file,
                 operator=context.operator,
                 channel=channel,
+                hashed=hashed,
                 dry_run=dry_run,
                 rejects_path=rejects,
                 progress=as_progress(advance),
@@ -238,6 +254,14 @@ def replay(
             erase_again=erase_again,
         ).run(dry_run=dry_run, progress=advance)
     show_replay(output, done, dry_run=dry_run)
+
+
+def _hashed(algorithm: HashAlgorithm | None, variable: str) -> Hashed | None:
+    if algorithm is None:
+        if variable:
+            raise UsageError("A key is for hashes.", remedy="Say --hash hmac-sha256 too.")
+        return None
+    return Hashed(algorithm, read_key(variable, os.environ) if variable else None)
 
 
 def _row(one: Listed) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def withdraw_purpose(
     event = ConsentAct(
         controller_id=controller.id,
         purpose_id=asked.id,
-        address_id=_ensured(session, hasher, subject),
+        address_id=_ensured(session, hasher, subject, for_a_no=True),
         kind=ConsentKind.WITHDRAWN,
         occurred_at=act.occurred_at,
         method=act.method,
@@ -136,7 +136,7 @@ def block_channel(
     purpose_id = find_purpose(session, controller, purpose).id if purpose else None
     opt_out = Suppression(
         scope=BlockScope(
-            address_id=_ensured(session, hasher, subject),
+            address_id=_ensured(session, hasher, subject, for_a_no=True),
             controller_id=controller.id,
             channel=subject.channel.value,
             purpose_id=purpose_id,
@@ -162,7 +162,7 @@ def object_to_all(session: Session, hasher: AddressHasher, subject: Subject, act
     controller = find_controller(session, subject.controller)
     objection = Objection(
         controller_id=controller.id,
-        address_id=_ensured(session, hasher, subject),
+        address_id=_ensured(session, hasher, subject, for_a_no=True),
         occurred_at=act.occurred_at,
         source=act.source,
         operator=act.operator,
@@ -171,8 +171,12 @@ def object_to_all(session: Session, hasher: AddressHasher, subject: Subject, act
     _audit(session, controller, act, "suppression.objection", {})
 
 
-def _ensured(session: Session, hasher: AddressHasher, subject: Subject) -> int:
-    found = ensure_address_ids(session, hasher, subject.channel, [subject.address])
+def _ensured(
+    session: Session, hasher: AddressHasher, subject: Subject, *, for_a_no: bool = False
+) -> int:
+    found = ensure_address_ids(
+        session, hasher, subject.channel, [subject.address], for_a_no=for_a_no
+    )
     return found[subject.address]
 
 
@@ -183,10 +187,6 @@ def _require_described(act: Act) -> None:
             remedy="Say --method (e.g. paper) and --source (e.g. form 1204).",
         )
 
-
-def _require_past(act: Act) -> None:
-    if act.occurred_at > act.now:
-        raise RefusedError("An opt-out lies in the future.", remedy="Correct its time.")
     if is_no_act(act.method) or act.method.strip().lower() == CASEWORK_METHOD:
         raise RefusedError(
             "This is no act by which anybody consents.",
@@ -194,6 +194,10 @@ def _require_past(act: Act) -> None:
             "web-form, doorstep …",
         )
 
+
+def _require_past(act: Act) -> None:
+    if act.occurred_at > act.now:
+        raise RefusedError("An opt-out lies in the future.", remedy="Correct its time.")
 
 
 def _audit(

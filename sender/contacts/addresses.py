@@ -1,14 +1,24 @@
-"""Find or make the surrogate ids under which the ledgers know addresses."""
+"""Find or make the surrogate ids under which the ledgers know addresses.
+
+This is the one door: an address in plain gets no id, and so no message, without having been
+compared with the opt-outs that came as hashes.
+"""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.clock import SystemClock
+from sender.store.address_locks import lock_addresses
 from sender.store.addresses import Address
-from sender.store.keys import AddressHasher, require_unrotated
+from sender.store.keys import AddressHasher, newest_fingerprint, require_unrotated
 from sender.store.portable import chunks, insert_missing
+from sender.suppression.foreign import any_scheme, match, open_schemes
 from sender.vocabulary import Channel
+
+__all__ = ["ensure_address_ids", "find_address_ids", "lock_addresses"]
 
 
 def find_address_ids(
@@ -25,12 +35,31 @@ def find_address_ids(
 
 
 def ensure_address_ids(
-    session: Session, hasher: AddressHasher, channel: Channel, addresses: Iterable[str]
+    session: Session,
+    hasher: AddressHasher,
+    channel: Channel,
+    addresses: Iterable[str],
+    *,
+    now: datetime | None = None,
+    for_a_no: bool = False,
 ) -> dict[str, int]:
     """Return the ids of all these normalised addresses, making those that are new.
 
+    Those among them that opted out by a hash in another system's list are blocked, in this very
+    transaction.
+
+    Args:
+        session: a writing session.
+        hasher: with the database's key.
+        channel: of the addresses.
+        addresses: in their one spelling.
+        now: when such a block is recorded; by default the time.
+        for_a_no: nothing but a no is to be recorded, and no address kept in plain. Then hashes are
+            not looked at, so that a key which is missing for them keeps no opt-out out.
+
     Raises:
-        KeyRefusedError: the key was rotated since this process was started.
+        KeyRefusedError: the key was rotated since this process was started, or opt-outs are held as
+            hashes under a key that the environment lacks.
     """
     by_hash = {hasher.hash(channel, one): one for one in set(addresses)}
     found = _find(session, channel, by_hash)
@@ -40,8 +69,16 @@ def ensure_address_ids(
         rows = [{"channel": channel, "key_hash": key_hash} for key_hash in some]
         insert_missing(session, Address, rows)
     found |= _find(session, channel, missing)
-    require_unrotated(session, hasher)
+    newest, has_schemes = session.execute(_STANDING).one()
+    if newest != hasher.fingerprint:
+        require_unrotated(session, hasher)
+    if has_schemes and not for_a_no:
+        held = [(row_id, channel, one) for one, row_id in sorted(found.items())]
+        match(session, hasher, open_schemes(session), held, now or SystemClock().now())
     return found
+
+
+_STANDING = select(newest_fingerprint(), any_scheme())
 
 
 def _find(session: Session, channel: Channel, by_hash: Mapping[bytes, str]) -> dict[str, int]:
@@ -52,22 +89,3 @@ def _find(session: Session, channel: Channel, by_hash: Mapping[bytes, str]) -> d
         )
         found.update({by_hash[key_hash]: row_id for key_hash, row_id in session.execute(query)})
     return found
-
-
-def lock_addresses(session: Session, address_ids: Iterable[int]) -> None:
-    """Make other writers about these addresses wait until this transaction ends.
-
-    A fold reads events and writes the state they amount to; without the lock, two folds of one
-    address could each miss the other's event, and a yes could overwrite a no. Locks are taken in id
-    order, so that two writers can't wait for each other. SQLite has one writer anyhow.
-    """
-    if session.get_bind().dialect.name == "sqlite":
-        return
-    for some in chunks(sorted(set(address_ids))):
-        query = (
-            select(Address.id)
-            .where(Address.id.in_(some))
-            .order_by(Address.id)
-            .with_for_update(key_share=True)
-        )
-        session.execute(query).all()

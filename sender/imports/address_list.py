@@ -54,14 +54,18 @@ class ListLayout:
     has_header: bool
 
 
-def list_layout(file: CsvFile) -> ListLayout:
+def list_layout(file: CsvFile, of_hashes: tuple[AddressColumn, ...] = ()) -> ListLayout:
     """Read the first line: names of columns, or the first address of a plain list.
+
+    Args:
+        file: the list.
+        of_hashes: columns that are told by another name, because hashes stand in them.
 
     Raises:
         FileError: it is neither.
     """
     names = [name.lower().replace(" ", "_") for name in file.header]
-    addresses = tuple(
+    addresses = of_hashes + tuple(
         AddressColumn(name, place, _ADDRESS_COLUMNS[name])
         for place, name in enumerate(names)
         if name in _ADDRESS_COLUMNS

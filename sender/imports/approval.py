@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from sender.clock import Clock
 from sender.consent.ledger import Key, refold
@@ -74,8 +74,9 @@ def look_at_batch(session: Session, controller_id: int, batch_id: int) -> BatchV
     """
     batch = find_batch(session, controller_id, batch_id)
     ids = session.scalars(_yeses(batch_id).order_by(ConsentEvent.id)).all()
-    step = max(1, len(ids) // SAMPLE_ROWS)
-    sample = _sample(session, controller_id, ids[::step][:SAMPLE_ROWS])
+    shown = min(SAMPLE_ROWS, len(ids))
+    spread = [ids[number * len(ids) // shown] for number in range(shown)]
+    sample = _sample(session, controller_id, spread)
     warnings = _warnings(session, batch, len(ids))
     session.expunge(batch)
     return BatchView(batch, len(ids), sample, warnings)
@@ -104,14 +105,15 @@ def approve_batch(
 
     Raises:
         NotFoundError: the controller has no such batch.
-        RefusedError: it was not brought in whole, or it was revoked; or who brought it in may not
-            approve it.
+        RefusedError: it was not brought in whole, or it was revoked, or the same file was, read
+            alike; or who brought it in may not approve it.
     """
     with store.write() as session:
         batch = find_batch(session, controller_id, batch_id, lock=True)
-        _require_approvable(batch, operator, by_another=by_another)
+        _require_approvable(session, batch, operator, by_another=by_another)
         if batch.approved_at is None:
             batch.approved_at, batch.approved_by = clock.now(), operator
+            batch.settled_at = None
             _audit(session, batch, "contacts.batch.approve", operator, batch.approved_at)
     return _settle(store, clock, batch_id, progress)
 
@@ -139,6 +141,7 @@ def revoke_batch(
         if batch.revoked_at is None:
             batch.revoked_at, batch.revoked_by = clock.now(), operator
             batch.revoked_because = because
+            batch.settled_at = None  # obeyed from now on, whatever another machine's clock said
             _audit(session, batch, "contacts.batch.revoke", operator, batch.revoked_at)
     return _settle(store, clock, batch_id, progress)
 
@@ -163,7 +166,15 @@ def find_batch(
     return batch
 
 
-def _require_approvable(batch: ImportBatch, operator: str, *, by_another: bool) -> None:
+def _require_approvable(
+    session: Session, batch: ImportBatch, operator: str, *, by_another: bool
+) -> None:
+    same = _revoked_alike(session, batch)
+    if same is not None:
+        raise RefusedError(
+            f"This very file, read alike, was revoked as batch {same}.",
+            remedy="Bring a corrected file in, or read it by a corrected mapping.",
+        )
     if batch.revoked_at is not None:
         raise RefusedError(
             f"Batch {batch.id} was revoked; its consents never count again.",
@@ -181,9 +192,21 @@ def _require_approvable(batch: ImportBatch, operator: str, *, by_another: bool) 
         )
 
 
+def _revoked_alike(session: Session, batch: ImportBatch) -> int | None:
+    other = ImportBatch
+    query = select(func.max(other.id)).where(
+        other.id != batch.id,
+        other.controller_id == batch.controller_id,
+        other.file_hash == batch.file_hash,
+        other.reading_hash == batch.reading_hash,
+        other.revoked_at.is_not(None),
+    )
+    return session.scalar(query)
+
+
 def _settle(store: Store, clock: Clock, batch_id: int, progress: Progress) -> int:
     """Write the consent states of everybody in a batch anew, in order of their address ids."""
-    began, written, above = clock.now(), 0, 0
+    decided, written, above = _decided(store, batch_id), 0, 0
     while keys := _next_keys(store, batch_id, above):
         with store.write() as session:
             lock_addresses(session, [address_id for _, _, address_id in keys])
@@ -193,9 +216,15 @@ def _settle(store: Store, clock: Clock, batch_id: int, progress: Progress) -> in
         progress(len(keys))
     with store.write() as session:
         batch = session.get_one(ImportBatch, batch_id, with_for_update=True)
-        if began >= max(one for one in (batch.approved_at, batch.revoked_at) if one):
-            batch.settled_at = began
+        if decided == (batch.approved_at, batch.revoked_at):
+            batch.settled_at = max(clock.now(), *(one for one in decided if one))
     return written
+
+
+def _decided(store: Store, batch_id: int) -> tuple[datetime | None, datetime | None]:
+    with store.read() as session:
+        batch = session.get_one(ImportBatch, batch_id)
+        return batch.approved_at, batch.revoked_at
 
 
 def _next_keys(store: Store, batch_id: int, above: int) -> list[Key]:
@@ -279,6 +308,8 @@ def _warnings(session: Session, batch: ImportBatch, consents: int) -> list[str]:
         for flaw, number in flawed.items()
         if flaw is not ConsentFlaw.NONE
     ]
+    if again := session.scalar(_taken_back(batch.id)):
+        found.append(f"{again:,} consents were taken back before, with a batch that was revoked.")
     old = session.scalar(
         select(func.count()).where(
             ConsentEvent.batch_id == batch.id,
@@ -289,6 +320,25 @@ def _warnings(session: Session, batch: ImportBatch, consents: int) -> list[str]:
     if old:
         found.append(f"{old:,} consents were three years old or more when they were brought in.")
     return found
+
+
+def _taken_back(batch_id: int) -> Select[Any]:
+    """Count a batch's yeses that are those of a revoked one, to the letter."""
+    yes, before = ConsentEvent, aliased(ConsentEvent)
+    same = (
+        select(before.id)
+        .join(ImportBatch, ImportBatch.id == before.batch_id)
+        .where(
+            ImportBatch.revoked_at.is_not(None),
+            before.batch_id != batch_id,
+            before.controller_id == yes.controller_id,
+            before.purpose_id == yes.purpose_id,
+            before.address_id == yes.address_id,
+            before.occurred_at == yes.occurred_at,
+            before.notice_id == yes.notice_id,
+        )
+    )
+    return _yeses(batch_id, func.count()).where(same.exists())
 
 
 def _audit(session: Session, batch: ImportBatch, action: str, operator: str, at: datetime) -> None:

@@ -120,6 +120,7 @@ class _Chunk:
                 self._scope.hasher,
                 channel,
                 (row.addresses[channel] for row in rows if channel in row.addresses),
+                now=self._scope.now,
             )
             for channel in Channel
         }
@@ -177,9 +178,9 @@ class _Chunk:
                 person.objected_at = self._objection_of(person) or opt_out.at
             self._told.update(fresh)
             self._count(placed, "opt_outs", is_new=bool(fresh))
-
             if placed.is_new and not any(one.points for one in placed.subjects):
                 placed.row.problems.append(_NOBODY_KNOWN)
+
     def _carry_objections(self) -> Iterator[Suppression]:
         """Block every address of everybody who objected, now or ever, by whatever address (¶72)."""
         for person in self._everybody():
@@ -231,9 +232,9 @@ class _Chunk:
     def _objected_act(self, address_id: int, purpose_id: int) -> Iterator[ConsentAct]:
         known = self._ledgers.consents[address_id][purpose_id]
         at = min(self._ledgers.objected[address_id], self._scope.now)
-        known.append(KnownConsent(ConsentKind.OBJECTED, at, None))
         if any(each.kind is ConsentKind.OBJECTED and each.occurred_at >= at for each in known):
             return
+        known.append(KnownConsent(ConsentKind.OBJECTED, at, None))
         yield self._no(address_id, purpose_id, ConsentKind.OBJECTED, at, DEFAULT_SOURCE)
 
     def _withdrawals(self) -> Iterator[ConsentAct]:
@@ -274,16 +275,15 @@ class _Chunk:
             if given not in known and self._agreed_before_the_freeze(address_id):
                 placed.row.problems.append(_FROZEN)
                 continue
-            self._count(placed, "consents", is_new=given not in known)
             if given not in known and self._is_taken_back(placed, address_id, consent):
                 placed.row.problems.append(_TAKEN_BACK)
                 continue
+            self._count(placed, "consents", is_new=given not in known)
             if given not in known:
                 known.append(given)
                 flaw = flaw_of(consent, self._scope.context.slug, person.source)
                 yield self._yes(address_id, consent, flaw)
 
-    def _agreed_before_the_freeze(self, address_id: int) -> bool:
     def _is_taken_back(self, placed: Placed, address_id: int, consent: ConsentCells) -> bool:
         """Whether the person said no since, at another address of theirs on the channel.
 
@@ -294,6 +294,7 @@ class _Chunk:
         no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
         return no_at is not None and no_at >= consent.at
 
+    def _agreed_before_the_freeze(self, address_id: int) -> bool:
         """Whether the address has a history of before: its person comes back by an act alone."""
         frozen_at = self._scope.context.frozen_at
         if frozen_at is None:
@@ -367,7 +368,6 @@ _NOTHING_TO_OPT_OUT = Problem(
     "The person has no address that it could be about, so the opt-out has nothing to hold on to.",
     "Give the address that they opted out with, or write all if they want nothing at all.",
 )
-_FROZEN = Problem(
 _NOBODY_KNOWN = Problem(
     "external_ref",
     "Nobody of this reference is known; the objection waits until an address of theirs comes in.",
@@ -378,6 +378,7 @@ _TAKEN_BACK = Problem(
     "The person opted out since, at another address of theirs.",
     "Leave the consent out. Should they agree again, record that act by itself.",
 )
+_FROZEN = Problem(
     "consent_at",
     "The controller was frozen after this person first agreed; a file brings nobody back.",
     "Record what they did since, by itself: sender consent record (guidance ¶84-86).",

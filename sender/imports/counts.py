@@ -22,6 +22,7 @@ class Counts:
         opt_outs_recorded: opt-outs that are new; an opt-out of several addresses counts once.
         opt_outs_unchanged: opt-outs that were in force already.
         objections_carried: addresses blocked because their person had objected before.
+        hashes_matched: opt-outs that came as hashes and were found to be of addresses held already.
     """
 
     rows: int = 0
@@ -35,6 +36,7 @@ class Counts:
     opt_outs_recorded: int = 0
     opt_outs_unchanged: int = 0
     objections_carried: int = 0
+    hashes_matched: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the numbers by name, for the batch and for `--json`."""

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import lock_addresses
+from sender.contacts.merged import merged_references, survivors
 from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS
 from sender.imports.problem import Problem
 from sender.imports.reading import Storage
 from sender.imports.rows import Row
 from sender.imports.values import JsonValue
+from sender.store.bulk import insert_many
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.portable import chunks, insert_rows, table_of
 from sender.vocabulary import Channel, ContactSource
@@ -31,6 +33,7 @@ class Person:
         attributes: the controller's own data.
         points: every address id that they have, with its channel.
         new_points: addresses that are about to be added, in plain.
+        merged_refs: references of contacts that were found to be the same person.
         objected_at: when they objected, if they did.
         is_erased: whether an erasure emptied the contact.
         is_changed: whether the contact's own row has to be written.
@@ -41,6 +44,7 @@ class Person:
     attributes: dict[str, JsonValue] = field(default_factory=dict)
     points: dict[int, Channel] = field(default_factory=dict)
     new_points: dict[int, tuple[Channel, str]] = field(default_factory=dict)
+    merged_refs: set[str] = field(default_factory=set)
     objected_at: datetime | None = None
     is_erased: bool = False
     is_changed: bool = False
@@ -57,6 +61,8 @@ class Person:
         Cells that are filled in overwrite; attributes are merged; addresses are added.
         """
         fields = {name: value for name, value in row.fields.items() if value != self._get(name)}
+        if fields.get("external_ref") in self.merged_refs:
+            del fields["external_ref"]  # the kept contact's own stays
         attributes = {**self.attributes, **row.attributes}
         added = {
             row_id: channel for channel, row_id in address_ids.items() if row_id not in self.points
@@ -128,6 +134,9 @@ class People:
             for contact_id, address_id, channel in self._session.execute(points):
                 by_id[contact_id].points[address_id] = channel
                 self._by_address[address_id] = by_id[contact_id]
+            for into, reference in merged_references(self._session, some):
+                by_id[into].merged_refs.add(reference)
+                self._by_ref[reference] = by_id[into]
 
     def matched(self, row: Row, address_ids: dict[Channel, int]) -> list[Person]:
         """Return everybody whom the row's reference or addresses belong to."""
@@ -161,7 +170,7 @@ class People:
             self._session.execute(update(Contact), changed)
         points = [row for person in self.everybody for row in self._points(person, now)]
         if points:
-            self._session.execute(insert(table_of(ContactPoint)), points)
+            insert_many(self._session, table_of(ContactPoint), points)
 
     def _insert(self, people: list[Person], now: datetime) -> None:
         if not people:
@@ -197,7 +206,8 @@ class People:
                 Contact.controller_id == self._controller_id, Contact.external_ref.in_(some)
             )
             found.update(self._session.scalars(query))
-        return found
+        merged = survivors(self._session, found)
+        return {merged.get(contact_id, contact_id) for contact_id in found}
 
     def _ids_by_address(self, address_ids: Sequence[int]) -> set[int]:
         found: set[int] = set()
@@ -232,7 +242,8 @@ def conflict(row: Row, address_ids: dict[Channel, int], people: Sequence[Person]
     if people[0].is_erased:
         return _ERASED
     known_as = people[0].fields.get("external_ref")
-    if None not in {known_as, row.external_ref} and known_as != row.external_ref:
+    names = {known_as, *people[0].merged_refs}
+    if None not in {known_as, row.external_ref} and row.external_ref not in names:
         return _belongs_elsewhere(people[0], address_ids)
     return None
 

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from sender.imports.counts import RejectedForm
 from sender.imports.csv_file import Record
 from sender.imports.layout import REJECT_PREFIX
 from sender.imports.problem import Problem
-from sender.spreadsheet import harmless
+from sender.spreadsheet import harmless, unmarked
 
 _TOLD = ("line", "column", "problem", "remedy", "form", "date")
 _ADDED = tuple(f"{REJECT_PREFIX}{name}" for name in _TOLD)
@@ -31,6 +31,14 @@ class Seen:
 
 
 _NOTHING = Seen()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A rejects file up to the rows that are done; what follows is of rows that are not."""
+
+    path: Path
+    bytes: int
 
 
 class RejectsFile:
@@ -94,10 +102,38 @@ class RejectsFile:
         first, last, rows = self._forms.get(form, (seen.day, seen.day, 0))
         self._forms[form] = (min(first, seen.day), max(last, seen.day), rows + 1)
 
-    def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
-        if self._file is not None:
-            self._file.flush()
+    def flush(self) -> Kept | None:
+        """Bring everything written so far to the disk, and return how much that is."""
+        if self._file is None or self.path is None:
+            return None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return Kept(self.path, os.fstat(self._file.fileno()).st_size)
+
+    def take_up(self, kept: Kept) -> None:
+        """Go on with the file of an import that died, behind the rows that are done.
+
+        If it is not there any more, or was shortened, another one is begun with the next reject.
+        """
+        try:
+            file = kept.path.open("r+", encoding="utf-8", newline="")
+        except OSError:
+            return
+        if kept.path.stat().st_size < kept.bytes:
+            file.close()
+            return
+        file.truncate(kept.bytes)
+        self._file, self.path = file, kept.path
+        self._group_again(csv.DictReader(file))
+        file.seek(0, os.SEEK_END)
+
+    def _group_again(self, lines: Iterable[Mapping[str, str]]) -> None:
+        last = ""
+        for line in lines:
+            number, form = line[f"{REJECT_PREFIX}line"], unmarked(line[f"{REJECT_PREFIX}form"])
+            if form and number != last:
+                self._group(Seen(form, unmarked(line[f"{REJECT_PREFIX}date"])))
+            last = number
 
     def _originals(self, record: Record) -> list[str]:
         if len(record.cells) != len(self._header):

@@ -121,7 +121,8 @@ class _Taker:
             plain = normalise(event.channel, event.address or "")
         except AddressRefusedError:
             return None
-        return ensure_address_ids(self.session, self.hasher, event.channel, [plain])[plain]
+        found = ensure_address_ids(self.session, self.hasher, event.channel, [plain], for_a_no=True)
+        return found[plain]
 
     def _delivery(self, event: ProviderEvent, address_id: int | None) -> Delivery | None:
         """Return the delivery that the event is about, locked.

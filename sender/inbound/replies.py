@@ -253,7 +253,9 @@ class _Taker:
 
 
 def _address_id(session: Session, context: Context, reply: PersonsReply) -> int:
-    found = ensure_address_ids(session, context.hasher, reply.channel, [reply.address])
+    found = ensure_address_ids(
+        session, context.hasher, reply.channel, [reply.address], for_a_no=True
+    )
     return found[reply.address]
 
 

@@ -25,6 +25,7 @@ APPEND_ONLY = (
     "notice",
     "campaign_version",
     "campaign_approval",
+    "contact_point_move",
     "delivery_reliance",
     "hash_key",
     "objection_pass_on",
@@ -33,16 +34,20 @@ APPEND_ONLY = (
     "purpose_closure",
     "retention_policy",
     "sending_policy",
-)
     "sign_up_form",
+)
 """Tables whose rows are written once."""
 
 NEVER_DELETED = (
     "address",
+    "address_move",
     "campaign",
     "chain",
+    "contact_merge",
     "controller",
     "delivery",
+    "foreign_hash",
+    "foreign_scheme",
     "import_batch",
     "inbound_event",
     "inbound_notification",
@@ -124,6 +129,7 @@ def _sqlite_guard(table: str, verbs: tuple[str, ...]) -> Iterator[str]:
 _CHAIN_KEY = "id = NEW.id OR (chain_id = NEW.chain_id AND seq = NEW.seq)"
 
 _SQLITE_KEYS = {
+    "contact_merge": "merged_contact_id = NEW.merged_contact_id",
     **dict.fromkeys(CHAINED, _CHAIN_KEY),
     "controller_version": (
         "id = NEW.id OR (controller_id = NEW.controller_id AND version = NEW.version)"

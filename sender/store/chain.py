@@ -21,6 +21,7 @@ from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sender.store.audit import AuditEvent, AuditPayload, Chain
+from sender.store.bulk import insert_many
 from sender.store.consents import ConsentEvent, ConsentPayload
 from sender.store.portable import new_ids, table_of
 from sender.store.suppressions import SuppressionEvent, SuppressionPayload
@@ -86,7 +87,7 @@ def append(session: Session, ledger: Ledger, rows: Sequence[NewRow], now: dateti
         head = row_hash(head, columns, values)
         prepared.append({**values, "row_hash": head})
         salts.append(salt)
-    session.execute(insert(table_of(ledger.rows)), prepared)
+    insert_many(session, table_of(ledger.rows), prepared)
     _insert_payloads(session, ledger, rows, ids, salts)
     chain.head_hash, chain.head_seq = head, seq
     session.flush()

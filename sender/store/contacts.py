@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sender.store.base import Base
@@ -88,6 +88,14 @@ class ImportBatch(Base):
     revoked_because: Mapped[str | None] = mapped_column(String(500))
     settled_at: Mapped[datetime | None]
     """When the consent states were last brought to what its approval or revocation means."""
+    reading_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """How the file was read; only an import that reads it alike takes an unfinished one up."""
+    rows_done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How many of its rows are written; raised in the transaction that writes them."""
+    rejects_file: Mapped[str | None] = mapped_column(Text)
+    """Where its rejects are written, on the machine of who brings it in."""
+    rejects_bytes: Mapped[int | None]
+    """How long that file is with the rejects of the rows that are done."""
 
 
 class TestAddress(Base):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from sender.clock import SystemClock
 from sender.errors import DatabaseError
+from sender.store.driver_errors import without_values
 from sender.store.journal_entries import notebook, noted_lines
 from sender.store.journal_marks import introduce
 
@@ -141,17 +142,9 @@ def create_engine_for(url: URL) -> Engine:
 
 
 def _say_without_values(context: ExceptionContext) -> None:
-    """Keep of PostgreSQL's error its first line, whose DETAIL quotes the row at fault.
-
-    Of bad values (SQLSTATE class 22) that line quotes them too, so only the SQLSTATE is kept.
-    """
     error, wrapped = context.original_exception, context.sqlalchemy_exception
-    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
-        return
-    said = error.diag.message_primary
-    said = f"SQLSTATE {error.sqlstate}" if error.sqlstate.startswith("22") else said or ""
-    error.args = (said,)
-    if wrapped is not None:
+    said = without_values(error) if isinstance(error, psycopg.Error) else None
+    if said is not None and wrapped is not None:
         wrapped.args = (f"({type(error).__name__}) {said}",)
 
 

@@ -1,4 +1,4 @@
-"""Bring a database's address hashes under newer keys, all in one transaction.
+"""Bring a database's hashes under newer keys, all in one transaction.
 
 At any time all hashes are under the same keys, so that each look-up is one hash and a crash changes
 nothing.
@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Table, bindparam, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from sender.errors import DatabaseError
 from sender.store.addresses import Address
+from sender.store.foreign_hashes import ForeignHash
 from sender.store.keys import AddressHasher, registered, require_key
 from sender.store.portable import table_of
 
@@ -21,17 +22,6 @@ ROWS_AT_ONCE = 10_000
 
 LOCK_WAIT = timedelta(seconds=20)
 """How long to wait for transactions that write about addresses; others wait behind that."""
-
-_BY_ARRAYS = text(
-    "UPDATE address SET key_hash = made.key_hash "
-    "FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[])) AS made (id, key_hash) "
-    "WHERE address.id = made.id"
-)
-_BY_ROW = (
-    update(table_of(Address))
-    .where(table_of(Address).c.id == bindparam("row_id"))
-    .values(key_hash=bindparam("made"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ def hold_writers_off(session: Session) -> None:
         return  # a writing transaction is alone there
     try:
         session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT.seconds}s'"))
-        session.execute(text("LOCK TABLE address IN EXCLUSIVE MODE"))
+        session.execute(text("LOCK TABLE address, foreign_hash IN EXCLUSIVE MODE"))
     except OperationalError:
         raise DatabaseError(
             "Something else has been writing about addresses for a while.",
@@ -80,7 +70,9 @@ def keys_to_add(session: Session, hasher: AddressHasher) -> KeysToAdd:
 def rewrite(
     session: Session, hasher: AddressHasher, under: str, progress: Callable[[int], None]
 ) -> int:
-    """Bring every address's hash under the newest key, and return how many there are.
+    """Bring every hash under the newest key, and return how many addresses there are.
+
+    So are the hashes by which opt-outs of other systems are kept.
 
     The keys stay in this process: the database is given hashes only.
 
@@ -90,20 +82,40 @@ def rewrite(
         under: the fingerprint of the newest key that the hashes are under now.
         progress: told how many were dealt with, each time.
     """
-    query = select(Address.id, Address.key_hash).order_by(Address.id).limit(ROWS_AT_ONCE)
+    addresses = _rewrite(session, table_of(Address), hasher, under, progress)
+    _rewrite(session, table_of(ForeignHash), hasher, under, progress)
+    return addresses
+
+
+def _rewrite(
+    session: Session,
+    table: Table,
+    hasher: AddressHasher,
+    under: str,
+    progress: Callable[[int], None],
+) -> int:
+    query = select(table.c.id, table.c.key_hash).order_by(table.c.id).limit(ROWS_AT_ONCE)
     done = last = 0
-    while found := session.execute(query.where(Address.id > last)).all():
+    while found := session.execute(query.where(table.c.id > last)).all():
         made = [hasher.lift(key_hash, under) for _, key_hash in found]
-        _write(session, [row_id for row_id, _ in found], made)
+        _write(session, table, [row_id for row_id, _ in found], made)
         last = found[-1].id
         done += len(found)
         progress(len(found))
     return done
 
 
-def _write(session: Session, ids: Sequence[int], hashes: Sequence[bytes]) -> None:
+def _write(session: Session, table: Table, ids: Sequence[int], hashes: Sequence[bytes]) -> None:
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(_BY_ARRAYS, {"ids": ids, "hashes": hashes})
+        by_arrays = text(
+            f"UPDATE {table.name} SET key_hash = made.key_hash "  # noqa: S608  # one of our own two
+            "FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[])) AS made (id, key_hash) "
+            f"WHERE {table.name}.id = made.id"
+        )
+        session.execute(by_arrays, {"ids": ids, "hashes": hashes})
         return
+    by_row = (
+        update(table).where(table.c.id == bindparam("row_id")).values(key_hash=bindparam("made"))
+    )
     rows = [{"row_id": row_id, "made": made} for row_id, made in zip(ids, hashes, strict=True)]
-    session.connection().execute(_BY_ROW, rows)
+    session.connection().execute(by_row, rows)

@@ -44,11 +44,15 @@ class AddressHasher:
         """Return the 32-byte hash of an address that is already normalised."""
         return self._nested(f"address\0{channel.value}\0{address}".encode(), 0)
 
+    def hash_foreign(self, digest: bytes) -> bytes:
+        """Return the 32-byte hash by which another system's hash of an address is kept."""
+        return self._nested(b"foreign\0" + digest, 0)
+
     def lift(self, key_hash: bytes, written_under: str) -> bytes:
         """Return what became of a hash that was made when this key was the newest.
 
         Args:
-            key_hash: of an address.
+            key_hash: of an address, or of another system's hash.
             written_under: the fingerprint of the key.
 
         Raises:

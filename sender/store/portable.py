@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Insert, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sender.store.base import Base
+from sender.store.bulk import MANY, Rows, insert_arrays, insert_many, run_many
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def insert_rows(
     table = table_of(model)
     ids = new_ids(session, model, len(rows))
     numbered = [{**row, "id": row_id} for row, row_id in zip(rows, ids, strict=True)]
-    session.execute(insert(table), numbered)
+    insert_many(session, table, numbered)
     return ids
 
 
@@ -59,8 +60,10 @@ def new_ids(session: Session, model: type[Base], number: int) -> list[int]:
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows whose key is not there yet."""
-    if rows:
-        session.execute(insert_for(session, table).on_conflict_do_nothing(), rows)
+    if not rows:
+        return
+    statement = insert_for(session, table).on_conflict_do_nothing()
+    _run(session, statement, table_of(table), rows, "ON CONFLICT DO NOTHING")
 
 
 def upsert(
@@ -71,7 +74,20 @@ def upsert(
         return
     statement = insert_for(session, table)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    overwriting = statement.on_conflict_do_update(index_elements=key, set_=changed)
+    settings = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {settings}"
+    _run(session, overwriting, table_of(table), rows, conflict)
+
+
+def _run(session: Session, statement: Insert, table: Table, rows: Rows, conflict: str) -> None:
+    """Run an INSERT for all rows; `conflict` says the same as the statement does, in SQL."""
+    if len(rows) < MANY:
+        session.execute(statement, rows)
+    elif session.get_bind().dialect.name == "sqlite":
+        run_many(session, statement, table, rows)
+    else:
+        insert_arrays(session, table, rows, conflict)
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:

@@ -5,18 +5,20 @@ from sender.store import (
     audit,
     campaigns,
     consents,
+    contact_changes,
     contacts,
     controllers,
     deliveries,
+    foreign_hashes,
     inbound,
     journal_marks,
     operators,
     refreshes,
     requests,
     schedules,
+    sign_ups,
     suppressions,
 )
-    sign_ups,
 from sender.store.base import Base
 
 metadata = Base.metadata
@@ -26,9 +28,11 @@ __all__ = [
     "audit",
     "campaigns",
     "consents",
+    "contact_changes",
     "contacts",
     "controllers",
     "deliveries",
+    "foreign_hashes",
     "inbound",
     "journal_marks",
     "metadata",
@@ -36,6 +40,6 @@ __all__ = [
     "refreshes",
     "requests",
     "schedules",
+    "sign_ups",
     "suppressions",
 ]
-    "sign_ups",

@@ -64,7 +64,9 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
     """
     now = context.clock.now()
     with context.store.write() as session:
-        known = ensure_address_ids(session, context.hasher, asked.channel, [asked.address])
+        known = ensure_address_ids(
+            session, context.hasher, asked.channel, [asked.address], for_a_no=True
+        )
         asked_id = known[asked.address]
         everywhere = asked.controller is None
         controllers = controllers_asked(session, asked)

@@ -15,9 +15,11 @@ from sender.store.audit import AuditEvent, AuditPayload
 from sender.store.base import Base
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.consents import ConsentEvent, ConsentPayload, ConsentState
+from sender.store.contact_changes import AddressMove, ContactMerge, ContactPointMove
 from sender.store.contacts import Contact, ContactPoint, TestAddress
 from sender.store.controllers import SenderIdentity
 from sender.store.deliveries import Delivery, DeliveryReliance, Reply
+from sender.store.foreign_hashes import ForeignHash
 from sender.store.inbound import (
     InboundEvent,
     InboundNotification,
@@ -27,15 +29,24 @@ from sender.store.inbound import (
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.store.refreshes import RefreshAsk
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
+from sender.store.sign_ups import SignUp
 from sender.store.suppressions import Block, SuppressionEvent, SuppressionPayload
 from sender.subjects.whom import Whom
-from sender.store.sign_ups import SignUp
 from sender.vocabulary import EVERY
 
 Condition = ColumnElement[bool]
 
 MACHINERY: Final = frozenset(
-    {"chain_id", "seq", "row_hash", "payload_digest", "salt", "code_hash", "message_hash"}
+    {
+        "chain_id",
+        "seq",
+        "row_hash",
+        "payload_digest",
+        "salt",
+        "code_hash",
+        "message_hash",
+        "key_hash",
+    }
 )
 """Columns that say nothing of a person: how history is guarded. They are not shown."""
 
@@ -143,6 +154,29 @@ def _passed_on(whom: Whom) -> Condition:
     return is_ours & row.address_id.in_(whom.address_ids)
 
 
+def _merges(whom: Whom) -> Condition:
+    return or_(
+        ContactMerge.merged_contact_id.in_(whom.contact_ids),
+        ContactMerge.into_contact_id.in_(whom.contact_ids),
+    )
+
+
+def _point_moves(whom: Whom) -> Condition:
+    return or_(
+        ContactPointMove.from_contact_id.in_(whom.contact_ids),
+        ContactPointMove.to_contact_id.in_(whom.contact_ids),
+    )
+
+
+def _address_moves(whom: Whom) -> Condition:
+    """Both ends: an address that is not confirmed yet shows what its holder was told."""
+    move = AddressMove
+    is_theirs = or_(
+        move.old_address_id.in_(whom.address_ids), move.new_address_id.in_(whom.address_ids)
+    )
+    return (move.controller_id == whom.controller_id) & is_theirs
+
+
 def _of_controller(model: type[Base]) -> Callable[[Whom], Condition]:
     columns = model.__table__.c
 
@@ -187,6 +221,9 @@ HOLDINGS: Final = (
         ),
         emptied=_none("address"),
     ),
+    Holding("When you were found to be held twice", ContactMerge, _merges),
+    Holding("Which addresses came together by that", ContactPointMove, _point_moves),
+    Holding("Changes of address that you told of", AddressMove, _address_moves),
     Holding("Addresses for tests", TestAddress, _of_controller(TestAddress), removed=True),
     Holding("What you agreed to, and what you refused", ConsentEvent, _consents),
     Holding(
@@ -197,6 +234,7 @@ HOLDINGS: Final = (
     ),
     Holding("What you agree to now", ConsentState, _of_controller(ConsentState)),
     Holding("What stopped messages to you, or let them go again", SuppressionEvent, _suppressions),
+    Holding("Opt-outs of yours that came as a hash", ForeignHash, _of_controller(ForeignHash)),
     Holding(
         "Details of what stopped messages",
         SuppressionPayload,
@@ -226,6 +264,12 @@ HOLDINGS: Final = (
         lambda whom: RefreshAsk.delivery_id.in_(_own_deliveries(whom)),
     ),
     Holding("Answers to what you did", Reply, _of_controller(Reply)),
+    Holding(
+        "Forms into which your address was entered",
+        SignUp,
+        _of_controller(SignUp),
+        emptied=_none("address", "due_at"),
+    ),
     Holding(
         "Details brought in for one mailing",
         StagedRecipient,
@@ -263,12 +307,6 @@ HOLDINGS: Final = (
         AuditPayload,
         lambda whom: AuditPayload.event_id.in_(select(AuditEvent.id).where(_audited(whom))),
         removed=True,
-    ),
-    Holding(
-        "Forms into which your address was entered",
-        SignUp,
-        _of_controller(SignUp),
-        emptied=_none("address", "due_at"),
     ),
     Holding(
         "Messages to you that a lost record tells of",

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
+from sender.store.address_locks import lock_addresses
+from sender.store.address_moves import lock_with_successors
 from sender.store.chain import SUPPRESSION_LEDGER, NewRow, append
 from sender.store.journal_entries import note_suppressions
 from sender.store.portable import chunks, insert_missing
@@ -66,19 +67,34 @@ def suppress(session: Session, acts: Sequence[Suppression], now: datetime) -> li
     """Record acts that set blocks, put the blocks in force and return the event ids, in order.
 
     Nothing else is needed: no contact, delivery or campaign (guidance ¶56). An act that claims to
-    lie in the future, by a clock that is fast, is taken as of now.
+    lie in the future, by a clock that is fast, is taken as of now. What a person set holds also for
+    the addresses that theirs moved to; the events of that are not among those returned.
     """
     dated = [replace(act, occurred_at=min(act.occurred_at, now)) for act in acts]
-    lock_addresses(session, (act.scope.address_id for act in dated))
     event_ids: list[int] = []
-    for some in chunks(dated):
+    for some in chunks([*dated, *_where_they_moved(session, dated)]):
         rows = [_event(act, SuppressionAct.SET, now) for act in some]
         ids = append(session, SUPPRESSION_LEDGER, rows, now)
         blocks = [_block(act, event_id) for act, event_id in zip(some, ids, strict=True)]
         insert_missing(session, Block, blocks)
         event_ids.extend(ids)
     note_suppressions(session, event_ids)
-    return event_ids
+    return event_ids[: len(dated)]
+
+
+def _where_they_moved(session: Session, acts: Sequence[Suppression]) -> list[Suppression]:
+    """Lock the addresses of these acts, and return those that hold for another address too."""
+    moved = lock_with_successors(session, {act.scope.address_id for act in acts})
+    told = {(act.scope, act.cause) for act in acts}
+    carried: dict[tuple[BlockScope, BlockCause], Suppression] = {}
+    for act in acts if moved else ():
+        if not act.cause.set_by_person:
+            continue
+        for at in moved.get(act.scope.address_id, ()):
+            if act.scope.controller_id in {None, at.controller_id}:
+                scope = replace(act.scope, address_id=at.address_id, controller_id=at.controller_id)
+                carried[scope, act.cause] = replace(act, scope=scope, personal=None)
+    return [act for key, act in carried.items() if key not in told]
 
 
 def release(session: Session, act: Suppression, now: datetime) -> int:

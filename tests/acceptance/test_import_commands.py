@@ -1,5 +1,6 @@
 """`sender contacts import` on files of other systems, as a user types it, on both databases."""
 
+import hmac
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,36 @@ def test_old_opt_outs_hold_at_every_controller_that_is_named(desk: Desk) -> None
 
 def blocked(desk: Desk, slug: str) -> bool:
     return bool(desk.read("suppress", "check", "ann@example.org", "-c", slug)["blocked"])
+
+
+def test_hashes_of_another_system_are_held_until_the_address_comes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLD_SYSTEM_KEY", "a key of the old system")
+    listed = hmac.new(b"a key of the old system", b"ann@example.org", "sha256").hexdigest()
+    file = desk.write("hashes.csv", f"email_hash,opt_out_at\n{listed},2024-05-07\n")
+    command = ("suppress", "import", file, "-c", "riverside", "--hash", "hmac-sha256")
+    assert desk.sender(*command).code == 2  # which key?
+    told = desk.read(*command, "--hash-key-env", "OLD_SYSTEM_KEY")
+    assert told["counts"]["opt_outs_recorded"] == 1
+    assert not blocked(desk, "riverside")
+    people = desk.write("people.csv", "email\nann@example.org\n")
+    kept = ("--store", "canvassing", "--retain-until", "2099-01-01")
+    desk.done("contacts", "import", people, "-c", "riverside", *kept)
+    assert blocked(desk, "riverside")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--hash", "sha512"),
+        ("--hash-key-env", "OLD_SYSTEM_KEY"),
+        ("--hash", "sha256", "--hash-key-env", "OLD_SYSTEM_KEY"),
+    ],
+)
+def test_a_way_of_hashing_that_cannot_be_meant_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("OLD_SYSTEM_KEY", "a key of the old system")
+    file = desk.write("hashes.csv", "email_hash\n" + "0" * 64 + "\n")
+    assert desk.sender("suppress", "import", file, "-c", "riverside", *wrong).code == 2

@@ -7,6 +7,7 @@ from sender.store.campaigns import Run
 from sender.store.deliveries import DeliveryReliance
 from sender.store.keys import register_key
 from sender.vocabulary import ScheduleState
+from tests.support.contact_changes import add_changes
 from tests.support.factory import (
     HASHER,
     NOW,
@@ -19,9 +20,9 @@ from tests.support.factory import (
     add_declaration,
     add_delivery,
     add_event,
-    add_freeze,
     add_foreign_hash,
     add_form,
+    add_freeze,
     add_freshness,
     add_pass_on,
     add_point,
@@ -47,10 +48,10 @@ def fill(session: Session) -> Run:
         add_declaration(session, body.controller)
         add_policy(session, body.controller)
         add_retention(session, body.controller, 7)
-        add_batch(session, body.controller)
+        add_foreign_hash(session, add_batch(session, body.controller))
         add_closure(session, body.purpose)
-    campaign, version = add_campaign(session, party.controller)
         add_form(session, body.controller)
+    campaign, version = add_campaign(session, party.controller)
     run = add_run(session, party, version)
     add_run(session, party, version)
     for state in (ScheduleState.REMOVED, ScheduleState.ACTIVE):
@@ -75,6 +76,7 @@ def fill(session: Session) -> Run:
         add_event(session, run, point.address_id, delivery_id=delivery.id)
         add_pass_on(session, party, candidate, point.address_id)
         add_request(session, point, delivery)
+        add_changes(session, point)
         details = {"campaign": campaign.name}
         audit_trail.record(session, now=NOW, operator=OPERATOR, action="test.fill", details=details)
     session.flush()

@@ -35,12 +35,13 @@ from sender.store.controllers import (
     SendingPolicy,
 )
 from sender.store.deliveries import Delivery
+from sender.store.foreign_hashes import ForeignHash, ForeignScheme
 from sender.store.inbound import InboundEvent, InboundNotification, ObjectionPassOn
 from sender.store.keys import AddressHasher
 from sender.store.requests import PurposeClosure, SubjectRequest, SubjectRequestDelivery
 from sender.store.schedules import Schedule, ScheduleOccurrence
-from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.store.sign_ups import SignUpForm
+from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
     EVERY_CHANNEL,
     Arrival,
@@ -177,7 +178,6 @@ def add_notice(
     return _add(session, row)
 
 
-def add_account(
 def add_form(
     session: Session,
     controller: Controller,
@@ -206,6 +206,7 @@ def add_form(
     return _add(session, row)
 
 
+def add_account(
     session: Session,
     name: str = "local-outbox",
     *,
@@ -303,6 +304,29 @@ def add_batch(session: Session, controller: Controller) -> ImportBatch:
         approved_at=NOW,
         approved_by=OPERATOR,
         settled_at=NOW,
+    )
+    return _add(session, row)
+
+
+def add_foreign_hash(
+    session: Session, batch: ImportBatch, digest: bytes = bytes(32), algorithm: str = "sha256"
+) -> ForeignHash:
+    """Add an opt-out that came as a hash with this import, under a scheme without a key."""
+    scheme = ForeignScheme(
+        algorithm=algorithm,
+        key_fingerprint=str(next(_numbers)),
+        key_variable="",
+        recorded_at=NOW,
+        operator=OPERATOR,
+    )
+    row = ForeignHash(
+        scheme_id=_add(session, scheme).id,
+        key_hash=HASHER.hash_foreign(digest),
+        controller_id=batch.controller_id,
+        batch_id=batch.id,
+        occurred_at=NOW,
+        recorded_at=NOW,
+        source="import",
     )
     return _add(session, row)
 
