@@ -6,7 +6,7 @@ asked. A request that names no address, contact or message holds nothing: nobody
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, select, tuple_, union
 
 from sender.store.contacts import ContactPoint
 from sender.store.deliveries import Delivery
@@ -20,14 +20,9 @@ _NOBODY: Final = 0
 
 
 def is_held(controller_id: Any, address_id: Any) -> ColumnElement[bool]:
-    """Whether an open request to the controller is about the person of this address.
-
-    Where the controller is empty, the row belongs to all: an open request to any of them counts.
-    """
-    pairs = _held_pairs().subquery()
-    own = tuple_(func.coalesce(controller_id, _NOBODY), func.coalesce(address_id, _NOBODY))
-    anybodys: ColumnElement[bool] = controller_id.is_(None) & is_held_anywhere(address_id)
-    return or_(own.in_(select(pairs.c.controller_id, pairs.c.address_id)), anybodys)
+    """Whether an open request to the controller is about the person of this address."""
+    own = tuple_(controller_id, func.coalesce(address_id, _NOBODY))
+    return own.in_(select(_HELD.c.controller_id, _HELD.c.address_id))
 
 
 def is_held_anywhere(address_id: Any) -> ColumnElement[bool]:
@@ -37,29 +32,34 @@ def is_held_anywhere(address_id: Any) -> ColumnElement[bool]:
 
 def held_addresses() -> Select[int]:
     """Return the addresses of everybody whom an open request is about, at any controller."""
-    return select(_held_pairs().subquery().c.address_id)
+    return select(_HELD.c.address_id)
 
 
-def held_contacts() -> CompoundSelect[int]:
+def held_contacts() -> Select[int]:
     """Return the contacts whom an open request is about."""
-    point, named = ContactPoint, _named_addresses().subquery()
+    return select(_HELD_CONTACTS.c.contact_id)
+
+
+def _contacts() -> CompoundSelect[int]:
+    point = ContactPoint
     by_number = select(SubjectRequest.contact_id).where(
         _holds(), SubjectRequest.contact_id.is_not(None)
     )
-    by_address = select(point.contact_id).join(
-        named,
-        (named.c.controller_id == point.controller_id) & (named.c.address_id == point.address_id),
+    by_address = select(point.contact_id).where(
+        tuple_(point.controller_id, point.address_id).in_(
+            select(_NAMED.c.controller_id, _NAMED.c.address_id)
+        )
     )
     return union(by_number, by_address)
 
 
-def _held_pairs() -> CompoundSelect[Any]:
+def _pairs() -> CompoundSelect[Any]:
     """Return controller and address of everybody whom an open request is about."""
-    named, point = _named_addresses().subquery(), ContactPoint
+    point = ContactPoint
     theirs = select(point.controller_id, point.address_id).where(
         point.contact_id.in_(held_contacts())
     )
-    return union(select(named.c.controller_id, named.c.address_id), theirs)
+    return union(select(_NAMED.c.controller_id, _NAMED.c.address_id), theirs)
 
 
 def _named_addresses() -> CompoundSelect[Any]:
@@ -79,3 +79,12 @@ def _named_addresses() -> CompoundSelect[Any]:
 
 def _holds() -> ColumnElement[bool]:
     return SubjectRequest.closed_at.is_(None) & SubjectRequest.kind.in_(HOLDING)
+
+
+_NAMED: Final = _named_addresses().cte("named")
+_HELD_CONTACTS: Final = _contacts().cte("held_contacts")
+_HELD: Final = _pairs().cte("held")
+"""One object each, so that a statement that asks several times says it once.
+
+Joined by `in`, never by `join`: SQLite then looks each up by its index instead of reading all.
+"""

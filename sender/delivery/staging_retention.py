@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from sender.contacts.held import is_held
 from sender.store.campaigns import Run, StagedRecipient
@@ -26,8 +26,8 @@ def erase_expired(session: Session, now: datetime) -> int:
 
 def is_expired(now: datetime) -> ColumnElement[bool]:
     """Whether a recipient is to be emptied: the time is up, the run over, and nobody asks."""
-    staged = StagedRecipient
+    staged, run = StagedRecipient, aliased(Run)
     closed = select(Run.id).where(Run.state.in_(_OVER))
-    whose = select(Run.controller_id).where(Run.id == staged.run_id).scalar_subquery()
+    whose = select(run.controller_id).where(run.id == staged.run_id).scalar_subquery()
     past = (staged.erase_after <= now) & staged.address.is_not(None)
     return past & staged.run_id.in_(closed) & ~is_held(whose, staged.address_id)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from sender.context import Context
 from sender.evidence.names import Names, load_names
-from sender.evidence.retention_rules import Rule, retention_rules
+from sender.evidence.retention_rules import Due, Rule, retention_rules
 from sender.store import audit_trail
 
 AT_ONCE: Final = 5_000
@@ -59,9 +59,19 @@ def _counted(rule: Rule, rows: Mapping[str, int]) -> RuleCount:
 
 
 def _count(session: Session, names: Names, rule: Rule, now: datetime) -> dict[str, int]:
-    due = rule.due(session, now).subquery()
-    query = select(due.c.controller_id, func.count()).group_by(due.c.controller_id)
+    query = count_by_controller(rule.due(session, now))
     return {_slug(names, row_id): number for row_id, number in session.execute(query)}
+
+
+def count_by_controller(due: Due) -> Select[Any]:
+    """Return the query of how many rows are due, by the id of their controller.
+
+    The sum keeps SQLite from reading a whole table in the order of its controllers only to spare
+    itself the grouping.
+    """
+    rows = due.subquery()
+    whose = (rows.c.controller_id + 0).label("whose")
+    return select(whose, func.count()).group_by(whose)
 
 
 def _apply(context: Context, rule: Rule, now: datetime) -> Counter[str]:

@@ -13,12 +13,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, literal, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from sender.consent.eligibility import AFFIRMED
 from sender.consent.freshness import FreshnessPolicy, months_before
-from sender.contacts.held import held_contacts, is_held
+from sender.contacts.held import held_contacts, is_held, is_held_anywhere
 from sender.controllers.retention_policy import LimitationYears, load_limitation
 from sender.delivery.staging_retention import is_expired
 from sender.inbound.retention import notifications_past, replies_past
@@ -33,7 +45,7 @@ from sender.store.controllers import FreshnessPolicy as FreshnessRow
 from sender.store.deliveries import Delivery, DeliveryReliance
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.suppressions import SuppressionEvent, SuppressionPayload
-from sender.vocabulary import ConsentFlaw
+from sender.vocabulary import EVERY, ConsentFlaw
 
 Due = Select[Any]
 """Rows past their time: the columns `row_id` and `controller_id`, empty where none owns them."""
@@ -74,7 +86,7 @@ def retention_rules(settings: Settings) -> tuple[Rule, ...]:
             "notifications",
             "What providers told, as it came",
             f"{settings.event_retention_days} days",
-            lambda _, now: _owned(InboundNotification.id, null(), notifications_past(now)),
+            lambda _, now: _owned(InboundNotification.id, _NOBODYS, notifications_past(now)),
             _empty_notifications,
         ),
         Rule(
@@ -125,6 +137,7 @@ def retention_rules(settings: Settings) -> tuple[Rule, ...]:
 
 
 MONTHS_A_YEAR: Final = 12
+_NOBODYS: Final = cast(null(), BigInteger)
 
 
 def limit_of(now: datetime, years: int) -> datetime:
@@ -155,6 +168,13 @@ def _owned(row_id: Any, controller_id: Any, condition: ColumnElement[bool]) -> D
 def _is_none(query: Select[Any]) -> ColumnElement[bool]:
     """Whether there is no such row: looked up row by row, which NOT EXISTS leaves to chance."""
     return query.limit(1).scalar_subquery().is_(None)
+
+
+def _is_asked_about(controller_id: Any, address_id: Any) -> ColumnElement[bool]:
+    """Whether an open request holds a row that is one controller's, or all controllers'."""
+    everybodys: ColumnElement[bool] = controller_id.is_(None)
+    own = is_held(func.coalesce(controller_id, EVERY), address_id)
+    return own | (everybodys & is_held_anywhere(address_id))
 
 
 def _values_due(limit: datetime) -> Due:
@@ -229,7 +249,7 @@ def _opt_outs_due(now: datetime, years: LimitationYears) -> Due:
     written_since = select(Delivery.id).where(
         Delivery.address_id == event.address_id, Delivery.dispatched_at > limit
     )
-    past = (event.recorded_at <= limit) & ~is_held(event.controller_id, event.address_id)
+    past = (event.recorded_at <= limit) & ~_is_asked_about(event.controller_id, event.address_id)
     condition = past & _is_none(written_since)
     return _owned(SuppressionPayload.event_id, event.controller_id, condition).join(
         event, event.id == SuppressionPayload.event_id
@@ -240,7 +260,7 @@ def _audit_due(now: datetime, years: LimitationYears) -> Due:
     event = AuditEvent
     about = event.details["address_id"].as_integer()
     past = event.recorded_at <= _limits(event.controller_id, now, years)
-    condition = past & ~is_held(event.controller_id, about)
+    condition = past & ~_is_asked_about(event.controller_id, about)
     return _owned(AuditPayload.event_id, event.controller_id, condition).join(
         event, event.id == AuditPayload.event_id
     )

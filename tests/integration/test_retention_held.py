@@ -223,7 +223,8 @@ def test_what_is_not_answered_from_the_records_holds_nothing(world: World, kind:
 
 
 def test_it_may_name_the_address_the_contact_or_a_message(world: World) -> None:
-    request_id = ask(world, contact_id=None)
+    request_id = ask(world)
+    change(world, request_id, contact_id=None)
     hold_ann(world)
     change(world, request_id, contact_id=world.ann.contact.id, address_id=None)
     hold_ann(world)
