@@ -4,14 +4,13 @@ The code's message is a `reply`: fixed, not marketing, at most one for an addres
 a controller a day. It is written down before it is handed over: a crash can't send it twice.
 """
 
-import hmac
-import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from sender.campaigns.codes import MAX_FAILURES, hash_code, is_code, new_code
 from sender.campaigns.reply_mail import PreparedReply, hand_over, reply_email, reply_sms
 from sender.contacts.addresses import ensure_address_ids, find_address_ids
 from sender.context import Context
@@ -28,10 +27,6 @@ from sender.vocabulary import EVERY, EVERY_CHANNEL, Channel
 KIND: Final = "test-address"
 DAY: Final = timedelta(days=1)
 PER_CONTROLLER_A_DAY: Final = 10
-MAX_FAILURES: Final = 5
-CODE_LENGTH: Final = 8
-_LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Without 0, 1, I and O, which people mix up: 40 bits, five tries."""
 
 
 def add(
@@ -53,7 +48,7 @@ def add(
         ProviderError: the provider did not take the message.
     """
     now = context.clock.now()
-    code = "".join(secrets.choice(_LETTERS) for _ in range(CODE_LENGTH))
+    code = new_code()
     with context.store.write() as session:
         controller = find_controller(session, slug)
         identity = _identity(session, controller.id, slug, channel, identity_name)
@@ -93,7 +88,7 @@ def confirm(context: Context, slug: str, channel: Channel, address: str, code: s
                 "This code can no longer be used.",
                 remedy="Send another: sender controller test-address add",
             )
-        right = hmac.compare_digest(row.code_hash, _code_hash(context, row.controller_id, code))
+        right = is_code(row.code_hash, _code_hash(context, row.controller_id, code))
         if right:
             row.verified_at = now
             _audit(session, context, row.controller_id, "test_address.confirm", now)
@@ -182,9 +177,7 @@ def _remember(
 
 
 def _code_hash(context: Context, controller_id: int, code: str) -> bytes:
-    """Return a keyed hash: 40 bits alone could be tried out by whoever reads the database."""
-    text = f"test-address code\0{controller_id}\0{code.strip().upper()}"
-    return context.hasher.hash(Channel.EMAIL, text)
+    return hash_code(context.hasher, KIND, controller_id, code)
 
 
 def _row(

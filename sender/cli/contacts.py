@@ -7,6 +7,7 @@ import typer
 
 from sender.cli.batch import app as batch_app
 from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened, read_address
+from sender.cli.contact_changes import add_to as add_changes_to
 from sender.cli.contact_check import add_to
 from sender.cli.imported import as_progress, read_country, read_storage, show_report
 from sender.cli.output import Listing, Output
@@ -21,6 +22,7 @@ from sender.imports.reading import Reading
 app = group("Bring people in, and find them.")
 app.add_typer(batch_app, name="batch")
 add_to(app)
+add_changes_to(app)
 
 
 @app.command(

@@ -13,6 +13,7 @@ from sender.consent.fold import EventView, fold
 from sender.consent.policy import ConsentView
 from sender.contacts.addresses import lock_addresses
 from sender.errors import RefusedError
+from sender.store.address_moves import lock_with_successors
 from sender.store.base import UtcDateTime
 from sender.store.chain import CONSENT_LEDGER, NewRow, append
 from sender.store.consents import ConsentEvent, ConsentState, Notice
@@ -37,7 +38,6 @@ COUNTS = or_(
 """Whether the fold looks at an event, joined with its import batch: a no always, a yes from a file
 once another operator has approved the batch."""
 
-UNSETTLED = or_(
 AWAITS_APPROVAL = and_(
     ConsentEvent.batch_id.is_not(None),
     ImportBatch.approved_at.is_(None),
@@ -46,6 +46,7 @@ AWAITS_APPROVAL = and_(
 )
 """Whether an event, joined with its import batch, is a yes that may count some day."""
 
+UNSETTLED = or_(
     ImportBatch.approved_at > func.coalesce(ImportBatch.settled_at, _NEVER),
     ImportBatch.revoked_at > func.coalesce(ImportBatch.settled_at, _NEVER),
 )
@@ -96,22 +97,38 @@ def record(session: Session, acts: Sequence[ConsentAct], now: datetime) -> list[
     """Append the acts to the ledger, fold the states they touch and return the event ids, in order.
 
     A no that claims to lie in the future, by a clock that is fast, is taken as of now: it is never
-    lost for its time.
+    lost for its time. It holds also for the addresses that the person's moved to; the events of
+    that are not among those returned.
 
     Raises:
         RefusedError: a yes or a request lies in the future, or a yes names no notice (guidance ¶25,
             ¶55).
     """
     sound = [_sound(act, now) for act in acts]
-    lock_addresses(session, (act.address_id for act in sound))
     event_ids: list[int] = []
-    for some in chunks(sound):
+    for some in chunks([*sound, *_where_they_moved(session, sound)]):
         ids = append(session, CONSENT_LEDGER, [_row(act, now) for act in some], now)
         refold(session, sorted({act.key for act in some}))
         refusals = zip(some, ids, strict=True)
         note_refusals(session, [row_id for act, row_id in refusals if act.kind.is_negative])
         event_ids.extend(ids)
-    return event_ids
+    return event_ids[: len(sound)]
+
+
+def _where_they_moved(session: Session, acts: Sequence[ConsentAct]) -> list[ConsentAct]:
+    """Lock the addresses of these acts, and return the noes that hold for another address too."""
+    lock_addresses(session, (act.address_id for act in acts))
+    noes = [act for act in acts if act.kind.is_negative]
+    moved = lock_with_successors(session, {act.address_id for act in noes}) if noes else {}
+    told = {(act.key, act.kind) for act in noes}
+    carried = {
+        (one.key, one.kind): one
+        for act in noes
+        for at in moved.get(act.address_id, ())
+        if at.controller_id == act.controller_id
+        for one in [replace(act, address_id=at.address_id, evidence=None)]
+    }
+    return [act for key, act in carried.items() if key not in told]
 
 
 def refold(session: Session, keys: Sequence[Key]) -> None:

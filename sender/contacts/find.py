@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
 from sender.contacts.written_name import read_name
+from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.keys import AddressHasher
 from sender.vocabulary import Channel, ContactSource
@@ -31,6 +32,8 @@ class Found:
 def find_people(session: Session, controller_id: int, text: str, *, limit: int) -> list[Found]:
     """Return people whose reference, last or full name, or postcode is the text.
 
+    The reference of a contact that was merged finds the person that they are now.
+
     Case and space don't matter; the text is no pattern. Names and postcodes may be given in part
     from their beginning, a name also as letters are signed: `Mrs A. Okafor`, `Okafor, A.`.
 
@@ -48,8 +51,10 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
         select(Contact)
         .where(
             Contact.controller_id == controller_id,
+            Contact.id.not_in(select(ContactMerge.merged_contact_id)),
             or_(
                 func.lower(Contact.external_ref) == wanted,
+                Contact.id.in_(_merged_as(controller_id, wanted)),
                 func.lower(Contact.last_name).startswith(wanted, autoescape=True),
                 full.startswith(wanted, autoescape=True),
                 *_by_signature(text),
@@ -60,6 +65,17 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
         .limit(limit)
     )
     return _described(session, session.scalars(query).all())
+
+
+def _merged_as(controller_id: int, reference: str) -> Select[int]:
+    """Return the query for whom the contact of this reference was merged into."""
+    return (
+        select(ContactMerge.into_contact_id)
+        .join(Contact, Contact.id == ContactMerge.merged_contact_id)
+        .where(
+            Contact.controller_id == controller_id, func.lower(Contact.external_ref) == reference
+        )
+    )
 
 
 def _by_signature(text: str) -> list[ColumnElement[bool]]:

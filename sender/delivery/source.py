@@ -21,6 +21,7 @@ from sender.delivery.json_values import UnfitValueError, json_value
 from sender.delivery.source_database import SourceError, open_source
 from sender.errors import NotFoundError, RefusedError
 from sender.store.campaigns import Run, SourceRefusal, StagedRecipient
+from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.engine import Store
 from sender.store.keys import AddressHasher, require_key
@@ -214,7 +215,11 @@ class _Staging:
     def _addresses_of(self, session: Session, references: set[str]) -> dict[str, str]:
         query = (
             select(Contact.external_ref, ContactPoint.address)
-            .join(ContactPoint, ContactPoint.contact_id == Contact.id)
+            .outerjoin(ContactMerge, ContactMerge.merged_contact_id == Contact.id)
+            .join(
+                ContactPoint,
+                ContactPoint.contact_id == func.coalesce(ContactMerge.into_contact_id, Contact.id),
+            )
             .where(
                 Contact.controller_id == self._controller_id,
                 Contact.external_ref.in_(references),

@@ -20,7 +20,7 @@ def consents_of(
     address_id: int,
     relied_on: Collection[int],
 ) -> tuple[ConsentRecord, ...]:
-    """Return the controller's own events, and those of other bodies that a message relied on.
+    """Return the controller's own events, and others that these or a message rely on.
 
     The personal side of another controller's event is theirs to show.
     """

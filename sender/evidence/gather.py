@@ -27,7 +27,9 @@ from sender.evidence.records import (
     Message,
     Party,
 )
+from sender.store.address_moves import predecessors
 from sender.store.addresses import Address
+from sender.store.consents import ConsentEvent
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.deliveries import Reply
@@ -47,7 +49,9 @@ def gather(session: Session, hasher: AddressHasher, subject: Subject, now: datet
     address = session.get(Address, address_id)
     names = load_names(session)
     messages = messages_of(session, names, controller.id, address_id)
-    consents = consents_of(session, names, controller.id, address_id, events_relied_on(messages))
+    before = _events_before_moving(session, controller.id, address_id)
+    relied_on = events_relied_on(messages) | before
+    consents = consents_of(session, names, controller.id, address_id, relied_on)
     contact = _contact(session, controller.id, address_id)
     sent_at = [one.dispatched_at for one in messages if one.dispatched_at is not None]
     return Evidence(
@@ -65,6 +69,15 @@ def gather(session: Session, hasher: AddressHasher, subject: Subject, now: datet
         answers=_answers(session, controller.id, address_id),
         gone=tuple(_gone(contact, messages, consents)),
     )
+
+
+def _events_before_moving(session: Session, controller_id: int, address_id: int) -> set[int]:
+    """Return the acts at the person's former address, which those at this one rest on."""
+    query = select(ConsentEvent.id).where(
+        ConsentEvent.controller_id == controller_id,
+        ConsentEvent.address_id.in_(predecessors(session, controller_id, address_id)),
+    )
+    return set(session.scalars(query))
 
 
 def _party(session: Session, controller: Controller) -> Party:

@@ -3,8 +3,8 @@
 The policy is the pure one that decides now. What it is given is folded anew from the ledgers and
 the versioned rows, never from the folded tables, which know only the present.
 
-Not kept by time, and so as they are now: to which contact an address belongs and where a contact's
-details came from. They change no yes; they only choose between reasons for a no.
+Not kept by time, and so as it is now: where a contact's details came from. It changes no yes; it
+only chooses between reasons for a no.
 """
 
 from collections import defaultdict
@@ -22,6 +22,7 @@ from sender.consent.policy import BlockView, ConsentView, Decision, Person, Scop
 from sender.consent.scopes import most_specific
 from sender.store.campaigns import Run, RunBody
 from sender.store.consents import ConsentEvent, Notice
+from sender.store.contact_changes import ContactPointMove
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.controllers import ControllerFreeze, SenderIdentity
 from sender.store.controllers import FreshnessPolicy as FreshnessRow
@@ -137,7 +138,7 @@ def person_then(session: Session, question: Question) -> Person:
             ContactPoint.created_at <= question.then,
         )
     )
-    contact = session.get(Contact, point.contact_id) if point else None
+    contact = session.get(Contact, _contact_id_then(session, point, question)) if point else None
     channels = {question.address_id: question.channel} | _addresses(session, contact, question)
     states = _states(session, question, list(channels))
     agreed = [key for key, state in states.items() if state.status in _YES]
@@ -198,11 +199,30 @@ def _was_held(point: ContactPoint | None, contact: Contact | None, then: datetim
 def _addresses(session: Session, contact: Contact | None, question: Question) -> dict[int, Channel]:
     if contact is None:
         return {}
-    point = ContactPoint
-    query = select(point.address_id, point.channel).where(
-        point.contact_id == contact.id, point.created_at <= question.then
+    point, move = ContactPoint, ContactPointMove
+    given_up = select(move.contact_point_id).where(
+        move.from_contact_id == contact.id, move.moved_at > question.then
     )
-    return {row.address_id: row.channel for row in session.execute(query)}
+    query = select(point).where(
+        (point.contact_id == contact.id) | point.id.in_(given_up),
+        point.created_at <= question.then,
+    )
+    return {
+        row.address_id: row.channel
+        for row in session.scalars(query)
+        if _contact_id_then(session, row, question) == contact.id
+    }
+
+
+def _contact_id_then(session: Session, point: ContactPoint, question: Question) -> int:
+    """Return whose address it was: before a merge, that of the contact that is empty now."""
+    move = ContactPointMove
+    query = (
+        select(move.from_contact_id)
+        .where(move.contact_point_id == point.id, move.moved_at > question.then)
+        .order_by(move.moved_at, move.id)
+    )
+    return session.scalar(query.limit(1)) or point.contact_id
 
 
 def _had_objected(
@@ -219,14 +239,14 @@ def _had_objected(
     ):
         return True
     marked = contact.objected_at is not None and contact.objected_at <= question.then
-    return marked and not _has_objection_events(session, contact)
+    return marked and not _has_objection_events(session, contact, question)
 
 
-def _has_objection_events(session: Session, contact: Contact) -> bool:
+def _has_objection_events(session: Session, contact: Contact, question: Question) -> bool:
     event, point = SuppressionEvent, ContactPoint
     theirs = select(point.address_id).where(point.contact_id == contact.id)
     query = select(event.id).where(
-        event.address_id.in_(theirs),
+        event.address_id.in_(theirs) | event.address_id.in_(_addresses(session, contact, question)),
         event.controller_id == contact.controller_id,
         event.cause == BlockCause.OBJECTION,
     )

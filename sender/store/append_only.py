@@ -129,7 +129,7 @@ def _sqlite_guard(table: str, verbs: tuple[str, ...]) -> Iterator[str]:
 _CHAIN_KEY = "id = NEW.id OR (chain_id = NEW.chain_id AND seq = NEW.seq)"
 
 _SQLITE_KEYS = {
-    "contact_merge": "merged_contact_id = NEW.merged_contact_id",
+    "contact_merge": "id = NEW.id OR merged_contact_id = NEW.merged_contact_id",
     **dict.fromkeys(CHAINED, _CHAIN_KEY),
     "controller_version": (
         "id = NEW.id OR (controller_id = NEW.controller_id AND version = NEW.version)"

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.objection import Objection, record_objection
 from sender.contacts.addresses import ensure_address_ids
+from sender.contacts.merged import survivors
 from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller
 from sender.errors import NotFoundError, RefusedError
@@ -233,6 +234,7 @@ def _person(
             )
         )
     if contact_id is not None:
+        contact_id = survivors(session, [contact_id]).get(contact_id, contact_id)
         _require_contact(session, controller, contact_id)
     is_objection = new.kind is RequestKind.OBJECTION
     if address_id is None and contact_id is None and (is_objection or not new.requester.strip()):

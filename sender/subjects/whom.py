@@ -7,8 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
+from sender.contacts.merged import merged_into
 from sender.controllers.lookup import all_controllers, find_controller
 from sender.errors import UsageError
+from sender.store.address_moves import predecessors
 from sender.store.contacts import ContactPoint
 from sender.store.controllers import Controller
 from sender.store.keys import AddressHasher
@@ -48,8 +50,8 @@ class Whom:
     Attributes:
         controller_id: who holds the data; nobody else's is looked at.
         slug: its name.
-        address_ids: every address of theirs there, also one that is no contact's.
-        contact_ids: the contacts that these addresses belong to.
+        address_ids: every address of theirs there, also one that is no contact's, or was theirs.
+        contact_ids: the contacts that these addresses belong to, and those merged into them.
         everywhere: whether all controllers are asked, so that rows for all of them count too.
     """
 
@@ -90,16 +92,26 @@ def find_whom(
 ) -> Whom:
     """Return the person of these addresses at the controller, with their other addresses there."""
     point = ContactPoint
+    named = {*address_ids, *_before(session, controller.id, address_ids)}
     contacts = session.scalars(
         select(point.contact_id).where(
-            point.controller_id == controller.id, point.address_id.in_(address_ids)
+            point.controller_id == controller.id, point.address_id.in_(named)
         )
     ).all()
     theirs = session.scalars(select(point.address_id).where(point.contact_id.in_(contacts))).all()
     return Whom(
         controller_id=controller.id,
         slug=controller.slug,
-        address_ids=tuple(sorted({*address_ids, *theirs})),
-        contact_ids=tuple(sorted(set(contacts))),
+        address_ids=tuple(sorted({*named, *theirs})),
+        contact_ids=tuple(sorted({*contacts, *merged_into(session, contacts)})),
         everywhere=everywhere,
     )
+
+
+def _before(session: Session, controller_id: int, address_ids: Sequence[int]) -> set[int]:
+    """Return what the addresses were before the person changed them, and confirmed it."""
+    return {
+        old
+        for address_id in address_ids
+        for old in predecessors(session, controller_id, address_id)
+    }

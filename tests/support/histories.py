@@ -170,11 +170,12 @@ QUESTIONS = st.builds(
 def world_in(store: Store) -> Iterator[tuple[Session, World]]:
     """Open a transaction with the world in it, and roll it back afterwards."""
     with Session(store.engine, expire_on_commit=False) as session:
-        yield session, _world(session)
+        yield session, two_bodies(session)
         session.rollback()
 
 
-def _world(session: Session) -> World:
+def two_bodies(session: Session) -> World:
+    """Add the two controllers with all that histories of their people are about."""
     bodies = [establish(session, slug) for slug in ("riverside", "candidate")]
     second = [add_purpose(session, body.controller, "fundraising") for body in bodies]
     notices = [

@@ -1,0 +1,166 @@
+"""Two records of one person, and what may be written to them before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sender.context import Context
+from sender.settings import Settings
+from sender.store.addresses import Address
+from sender.store.consents import ConsentState
+from sender.store.contacts import Contact, ContactPoint
+from sender.store.controllers import Controller
+from sender.store.engine import Store
+from sender.store.suppressions import Block
+from sender.subjects.noes import REFUSALS
+from sender.subjects.verdicts import verdicts_on
+from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel
+from tests.support.factory import HASHER, NOW, OPERATOR
+from tests.support.histories import PEOPLE, PLAIN_QUESTION, Somebody, World, settle
+
+LATER = NOW + timedelta(minutes=1)
+
+
+@dataclass
+class HandClock:
+    """Goes only when told."""
+
+    current: datetime = field(default=LATER)
+
+    def now(self) -> datetime:
+        return self.current
+
+    def monotonic(self) -> float:
+        return self.current.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.current += timedelta(seconds=seconds)
+
+
+def context_of(store: Store, folder: Path, clock: HandClock | None = None) -> Context:
+    """Return an installation whose messages go to a folder."""
+    settings = Settings(outbox=folder / "outbox")
+    return Context(settings, store, HASHER, clock or HandClock(), OPERATOR)
+
+
+def known(person: Somebody) -> Somebody:
+    """The same, known to the first controller at least, and not erased."""
+    return replace(person, known_at=(True, person.known_at[1]), erased=False)
+
+
+KNOWN_PEOPLE = PEOPLE.map(known)
+CHANNELS = st.sampled_from(Channel)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A person of a generated history: the address asked about, and their contacts."""
+
+    address_id: int
+    other_id: int
+    contact_id: int | None
+
+
+def hold(
+    session: Session, world: World, channel: Channel, people: Sequence[Somebody]
+) -> list[Held]:
+    """Write what is known of the people; return them in order."""
+    question = replace(PLAIN_QUESTION, channel=channel)
+    return [
+        Held(where.asked, where.other, contact_of(session, world.bodies[0].id, where.asked))
+        for where in settle(session, world, question, people)
+    ]
+
+
+def contact_of(session: Session, controller_id: int, address_id: int) -> int | None:
+    query = select(ContactPoint.contact_id).where(
+        ContactPoint.controller_id == controller_id, ContactPoint.address_id == address_id
+    )
+    return session.scalar(query)
+
+
+def allowed(session: Session, address_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Return the address and purpose of everything that may be written, at every controller."""
+    query = select(Address.id, Address.channel).where(Address.id.in_(address_ids))
+    addresses = {row.id: row.channel for row in session.execute(query)}
+    return {
+        (asked.address_id, asked.purpose_id)
+        for controller_id in session.scalars(select(Controller.id)).all()
+        for asked, decision in verdicts_on(session, controller_id, addresses, LATER).items()
+        if decision.allowed
+    }
+
+
+def noes(
+    session: Session, controller_id: int, address_ids: Sequence[int], purpose_ids: Sequence[int]
+) -> set[tuple[Channel, int]]:
+    """Return each channel and purpose for which the person of these addresses said no."""
+    found: set[tuple[Channel, int]] = set()
+    query = select(Address.id, Address.channel).where(Address.id.in_(address_ids))
+    for address_id, channel in session.execute(query).all():
+        for purpose_id in purpose_ids:
+            if _said_no(session, controller_id, address_id, channel, purpose_id):
+                found.add((channel, purpose_id))
+    if any(_objected(session, controller_id, one) for one in address_ids):
+        found |= {(channel, purpose_id) for channel in Channel for purpose_id in purpose_ids}
+    return found
+
+
+def _said_no(
+    session: Session, controller_id: int, address_id: int, channel: Channel, purpose_id: int
+) -> bool:
+    state = session.scalar(
+        select(ConsentState.event_id).where(
+            ConsentState.controller_id == controller_id,
+            ConsentState.address_id == address_id,
+            ConsentState.purpose_id == purpose_id,
+            ConsentState.status.in_(REFUSALS),
+        )
+    )
+    block = session.scalar(
+        select(Block.event_id)
+        .where(
+            Block.address_id == address_id,
+            Block.controller_id.in_((EVERY, controller_id)),
+            Block.channel.in_((EVERY_CHANNEL, channel.value)),
+            Block.purpose_id.in_((EVERY, purpose_id)),
+            Block.cause <= BlockCause.OPT_OUT,
+        )
+        .limit(1)
+    )
+    return state is not None or block is not None
+
+
+def _objected(session: Session, controller_id: int, address_id: int) -> bool:
+    marked = session.scalar(
+        select(Contact.objected_at)
+        .join(ContactPoint, ContactPoint.contact_id == Contact.id)
+        .where(ContactPoint.controller_id == controller_id, ContactPoint.address_id == address_id)
+    )
+    total = session.scalar(
+        select(Block.event_id)
+        .where(
+            Block.address_id == address_id,
+            Block.controller_id.in_((EVERY, controller_id)),
+            Block.channel == EVERY_CHANNEL,
+            Block.purpose_id == EVERY,
+            Block.cause == BlockCause.OBJECTION,
+        )
+        .limit(1)
+    )
+    return marked is not None or total is not None
+
+
+def hold_in_force(session: Session, controller_id: int, address_ids: Sequence[int]) -> bool:
+    """Whether a reply from one of the addresses waits to be read."""
+    query = select(Block.event_id).where(
+        Block.address_id.in_(address_ids),
+        Block.controller_id.in_((EVERY, controller_id)),
+        Block.cause == BlockCause.HOLD,
+    )
+    return session.scalar(query.limit(1)) is not None
