@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    bindparam,
     case,
     exists,
     func,
@@ -275,14 +276,21 @@ def _split(session: Session, part: RunPart, pending: int, now: datetime) -> None
 
 def _cuts(session: Session, part: RunPart) -> Iterator[int]:
     """Return the address id of every `PART_SIZE`-th pending person in the part."""
-    number = func.row_number().over(order_by=Delivery.address_id).label("number")
-    numbered = (
-        select(Delivery.address_id, number)
-        .where(*_within(part), Delivery.state == DeliveryState.PENDING)
-        .subquery()
+    query = (
+        select(Delivery.address_id)
+        .where(
+            Delivery.run_id == part.run_id,
+            Delivery.address_id > bindparam("above"),
+            Delivery.address_id <= part.through,
+            Delivery.state == DeliveryState.PENDING,
+        )
+        .order_by(Delivery.address_id)
+        .offset(PART_SIZE - 1)
+        .limit(1)
     )
-    last_ones = select(numbered.c.address_id).where(numbered.c.number % PART_SIZE == 0)
-    yield from session.scalars(last_ones.order_by(numbered.c.address_id))
+    cut: int | None = part.above
+    while (cut := session.scalar(query, {"above": cut})) is not None:
+        yield cut
 
 
 def _ranges(session: Session, audience: Audience, low: int, end: int) -> Iterator[tuple[int, int]]:
