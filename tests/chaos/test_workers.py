@@ -16,13 +16,13 @@ from tests.support.nursery import Child
 from tests.support.tally import Tally
 
 WORKERS = 3
-NOES = 5
+NOES = 2
 VICTIMS = ("a worker", "two workers", "launcher", "web", "all workers")
 
 
 @pytest.fixture
 def people() -> int:
-    return 300
+    return 300 + NOES * ROUNDS  # who said no is in no later round
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class Floor:
                 one()
 
         if self.chance.random() < 0.8:
-            most = self.world.people * 2 // 3
+            most = (self.world.people - len(self.said_no)) * 2 // 3
             self.world.fake.strike_after(self.chance.randrange(1, most), strike)
             return self.world.fake.struck
         struck = threading.Event()
