@@ -254,13 +254,16 @@ def test_a_file_brings_nobody_back_over_a_freeze(store: Store, tmp_path: Path) -
     assert world.refusal(ANN) is Reason.CONTROLLER_FROZEN
     assert world.refusal("ben@example.org") is None
     act = Act(world.clock.at - timedelta(days=1), "paper", "form 7", "x", world.clock.at)
-    asked = {"purpose": "campaign-news", "notice": "web-form"}
+    ann = Subject("acton", Channel.EMAIL, ANN)
     with store.write() as session:
-        give(session, IMPORT_HASHER, Subject("acton", Channel.EMAIL, ANN), act, **asked)
+        give(session, IMPORT_HASHER, ann, act, purpose="campaign-news", notice="web-form")
     assert world.refusal(ANN) is None
 
 
-CONSENTS = "email,consent_purpose,consent_channel,consent_notice,consent_at,consent_method,consent_source\n"
+CONSENTS = (
+    "email,consent_purpose,consent_channel,consent_notice,consent_at,consent_method,"
+    "consent_source\n"
+)
 
 
 def agreed(name: str, day: str) -> str:
