@@ -140,7 +140,8 @@ def _confirm(session: Session, context: Context, done: _Confirmation) -> tuple[s
     done.move.confirmed_at, done.move.confirmed_by = done.now, done.operator
     _audit(session, done, event_ids)
     names = {row.id: row.slug for row in purposes(session, done.ends.controller.id)}
-    return tuple(names[one.purpose_id] for one in (*followed, *left_behind))
+    there = [act.purpose_id for act in followed] + [event.purpose_id for event in left_behind]
+    return tuple(names[purpose_id] for purpose_id in there)
 
 
 def _add_point(session: Session, contact: Contact, done: _Confirmation) -> None:

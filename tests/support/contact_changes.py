@@ -8,10 +8,11 @@ from sender.store.controllers import Controller
 from tests.support.factory import NOW, OPERATOR, add_contact, address_id_of
 
 
-def add_changes(session: Session, point: ContactPoint) -> None:
-    """Add a twin that was merged into the point's contact, and where the address moved to."""
+def add_changes(session: Session, point: ContactPoint, *, external_ref: str | None = None) -> None:
+    """Add a twin that was merged into the point's contact, and what it was before."""
     contact = session.get_one(Contact, point.contact_id)
-    twin = add_contact(session, session.get_one(Controller, contact.controller_id))
+    controller = session.get_one(Controller, contact.controller_id)
+    twin = add_contact(session, controller, external_ref=external_ref)
     session.add(
         ContactMerge(
             merged_contact_id=twin.id, into_contact_id=contact.id, merged_at=NOW, operator=OPERATOR
@@ -28,8 +29,8 @@ def add_changes(session: Session, point: ContactPoint) -> None:
     session.add(
         AddressMove(
             controller_id=contact.controller_id,
-            old_address_id=point.address_id,
-            new_address_id=address_id_of(session),
+            old_address_id=address_id_of(session),
+            new_address_id=point.address_id,
             told_at=NOW,
             operator=OPERATOR,
             code_hash=bytes(32),

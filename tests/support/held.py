@@ -17,6 +17,7 @@ from sender.store.refreshes import RefreshAsk
 from sender.store.tables import metadata
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, Channel, DeliveryState, ReplyMeaning, RunState
+from tests.support.contact_changes import add_changes
 from tests.support.factory import (
     NOW,
     OPERATOR,
@@ -124,6 +125,7 @@ def hold(session: Session, body: Organisation, other: Organisation, mark: str) -
         personal={"said": mark},
     )
     session.flush()
+    add_changes(session, email, external_ref=f"twin-{mark}")
     address = email.address or ""
     return Held(mark, address, number, contact, email, sms, pending, sent)
 

@@ -32,6 +32,7 @@ NOT_PERSONAL = {
     "operator": "who recorded it, of the controller's staff",
     "opened_by": "who recorded it, of the controller's staff",
     "closed_by": "who recorded it, of the controller's staff",
+    "confirmed_by": "who recorded it, of the controller's staff",
     "decided_by": "who recorded it, of the controller's staff",
     "lawful_basis": "always consent",
     "suppression_event_ids": "numbers of events",
