@@ -40,12 +40,12 @@ def held_contacts() -> Select[int]:
     return select(_HELD_CONTACTS.c.contact_id)
 
 
-def _contacts() -> CompoundSelect[int]:
+def _contacts() -> CompoundSelect[Any]:
     point = ContactPoint
-    by_number = select(SubjectRequest.contact_id).where(
+    by_number: Select[Any] = select(SubjectRequest.contact_id).where(
         _holds(), SubjectRequest.contact_id.is_not(None)
     )
-    by_address = select(point.contact_id).where(
+    by_address: Select[Any] = select(point.contact_id).where(
         tuple_(point.controller_id, point.address_id).in_(
             select(_NAMED.c.controller_id, _NAMED.c.address_id)
         )
@@ -56,7 +56,7 @@ def _contacts() -> CompoundSelect[int]:
 def _pairs() -> CompoundSelect[Any]:
     """Return controller and address of everybody whom an open request is about."""
     point = ContactPoint
-    theirs = select(point.controller_id, point.address_id).where(
+    theirs: Select[Any] = select(point.controller_id, point.address_id).where(
         point.contact_id.in_(held_contacts())
     )
     return union(select(_NAMED.c.controller_id, _NAMED.c.address_id), theirs)
@@ -65,10 +65,10 @@ def _pairs() -> CompoundSelect[Any]:
 def _named_addresses() -> CompoundSelect[Any]:
     """Return controller and address where a request names the address, or a message to it."""
     request, link = SubjectRequest, SubjectRequestDelivery
-    said = select(request.controller_id, request.address_id).where(
+    said: Select[Any] = select(request.controller_id, request.address_id).where(
         _holds(), request.address_id.is_not(None)
     )
-    written_to = (
+    written_to: Select[Any] = (
         select(request.controller_id, Delivery.address_id)
         .join(link, link.request_id == request.id)
         .join(Delivery, Delivery.id == link.delivery_id)

@@ -316,7 +316,8 @@ class _Writer:
         self.done.extend(changed or ["Sending policy: said otherwise, with the same meaning."])
 
     def _write_retention(self) -> None:
-        years = self.file.retention and self.file.retention.limitation_years
+        said = self.file.retention
+        years = None if said is None else said.limitation_years
         if years == latest_years(self.session, self.controller.id):
             return
         row = RetentionPolicy(

@@ -32,6 +32,7 @@ from sender.consent.eligibility import AFFIRMED
 from sender.consent.freshness import FreshnessPolicy, months_before
 from sender.contacts.held import held_contacts, is_held, is_held_anywhere
 from sender.controllers.retention_policy import LimitationYears, load_limitation
+from sender.contacts.merged import merged_into
 from sender.delivery.staging_retention import is_expired
 from sender.inbound.retention import notifications_past, replies_past
 from sender.settings import Settings
@@ -267,16 +268,20 @@ def _audit_due(now: datetime, years: LimitationYears) -> Due:
 
 
 def _people_due(now: datetime) -> Due:
-    """Return people whose date has passed, none of whose addresses has a yes that is one."""
-    agreed = (
-        select(ConsentState.event_id)
-        .join(ContactPoint, ContactPoint.address_id == ConsentState.address_id)
-        .where(
-            ContactPoint.contact_id == Contact.id,
-            ConsentState.controller_id == Contact.controller_id,
-            ConsentState.status.in_(AFFIRMED),
-            ConsentState.flaw == ConsentFlaw.NONE,
-        )
+    """Return people whose date has passed, none of whose addresses has a yes that is one.
+
+    The sum keeps SQLite from reading all states of the controller for each of them.
+    """
+    theirs = (
+        select(ContactPoint.address_id)
+        .where(ContactPoint.contact_id == Contact.id)
+        .correlate(Contact)
+    )
+    agreed = select(ConsentState.event_id).where(
+        ConsentState.address_id.in_(theirs),
+        ConsentState.controller_id + 0 == Contact.controller_id,
+        ConsentState.status.in_(AFFIRMED),
+        ConsentState.flaw == ConsentFlaw.NONE,
     )
     past = (Contact.retain_until < now.date()) & Contact.erased_at.is_(None)
     condition = past & Contact.id.not_in(held_contacts()) & _is_none(agreed)
@@ -303,7 +308,11 @@ def _empty_values(session: Session, ids: Sequence[int], _now: datetime) -> None:
 
 
 def _empty_people(session: Session, ids: Sequence[int], now: datetime) -> None:
-    """Empty the person; what the ledgers know by keyed hash stays, an objection among it."""
+    """Empty the person; what the ledgers know by keyed hash stays, an objection among it.
+
+    With whatever was merged into them: of that only a reference is left.
+    """
+    ids = [*ids, *merged_into(session, ids)]
     personal = ("external_ref", "title", "first_name", "last_name", "postcode", "locale",
                 "time_zone", "source_detail")  # fmt: skip
     values: dict[str, Any] = {**dict.fromkeys(personal), "attributes": {}}

@@ -58,7 +58,7 @@ class Plan(Executable, ClauseElement):
         self.query = query
 
 
-@compiles(Plan)  # type: ignore[no-untyped-call,untyped-decorator]  # without types of its own
+@compiles(Plan)
 def _explain(plan: Plan, compiler: Any, **options: Any) -> str:
     words = "EXPLAIN QUERY PLAN" if compiler.dialect.name == "sqlite" else "EXPLAIN"
     return f"{words} {compiler.process(plan.query, **options)}"
@@ -66,10 +66,15 @@ def _explain(plan: Plan, compiler: Any, **options: Any) -> str:
 
 def read_whole(session: Session, query: Select[Any]) -> list[str]:
     """Return the tables that the plan of a query reads from end to end."""
+    pattern = _WHOLE[session.get_bind().dialect.name]
+    return [match[1] for line in plan_of(session, query) if (match := pattern.search(line))]
+
+
+def plan_of(session: Session, query: Select[Any]) -> list[str]:
+    """Return the lines of a plan."""
     lines = [str(row[-1]) for row in session.execute(Plan(query))]
     assert lines
-    pattern = _WHOLE[session.get_bind().dialect.name]
-    return [match[1] for line in lines if (match := pattern.search(line))]
+    return lines
 
 
 def test_no_rule_reads_the_messages_or_the_people_whole(session: Session) -> None:
@@ -84,3 +89,10 @@ def test_all_rules_together_read_no_table_whole_twice(session: Session) -> None:
     times = Counter(table for _, query in queries(session) for table in read_whole(session, query))
     large = set(metadata.tables) - {"subject_request", "subject_request_delivery", "run"}
     assert {table: n for table, n in times.items() if n > 1 and table in large} == {}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_whether_somebody_agreed_is_looked_up_by_their_addresses(session: Session) -> None:
+    plan = plan_of(session, dict(queries(session))["people"])
+    [states] = [line for line in plan if "consent_state" in line]
+    assert "(address_id=?)" in states
