@@ -31,8 +31,8 @@ from sqlalchemy.orm import Session
 from sender.consent.eligibility import AFFIRMED
 from sender.consent.freshness import FreshnessPolicy, months_before
 from sender.contacts.held import held_contacts, is_held, is_held_anywhere
-from sender.controllers.retention_policy import LimitationYears, load_limitation
 from sender.contacts.merged import merged_into
+from sender.controllers.retention_policy import LimitationYears, load_limitation
 from sender.delivery.staging_retention import is_expired
 from sender.inbound.retention import notifications_past, replies_past
 from sender.settings import Settings
