@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
 from sender.consent.objection import Objection, lock_people, record_objection
+from sender.contacts.addresses import lock_addresses
 from sender.controllers.lookup import purposes
 from sender.errors import SenderError
 from sender.inbound.opt_out_return import lift_blocks
@@ -32,7 +33,7 @@ from sender.signup.standing import blocks_on, is_blocked, said_no_since
 from sender.signup.texts import LASTS_DAYS
 from sender.signup.tokens import read_token
 from sender.store.consents import Notice
-from sender.store.contacts import ContactPoint
+from sender.store.contacts import Contact, ContactPoint
 from sender.store.journal_entries import note_suppressions
 from sender.store.sign_ups import SignUp
 from sender.store.suppressions import SuppressionEvent
@@ -134,12 +135,8 @@ def disown(session: Session, sign_up: SignUp, now: datetime) -> bool:
     At each controller that knows the address it is an objection, which covers the whole person
     (guidance ¶71-73).
     """
-    known = _controllers_knowing(session, sign_up.address_id)
-    for controller_id in known:
-        lock_people(session, controller_id, [sign_up.address_id])
-    locked = _lock(session, sign_up)
-    if locked is None:
-        raise SignUpMissingError(sign_up.id)
+    known = _lock_everywhere(session, sign_up.address_id)
+    locked = session.get_one(SignUp, sign_up.id, with_for_update=True, populate_existing=True)
     if locked.disowned_at is not None:  # the journal may have failed the first time
         note_suppressions(session, session.scalars(_disowned_by(locked)).all())
         return False
@@ -224,9 +221,18 @@ def _given(session: Session, sign_up: SignUp, now: datetime) -> list[ConsentAct]
     ]
 
 
-def _controllers_knowing(session: Session, address_id: int) -> Sequence[int]:
-    query = select(ContactPoint.controller_id).where(ContactPoint.address_id == address_id)
-    return sorted(session.scalars(query))
+def _lock_everywhere(session: Session, address_id: int) -> Sequence[int]:
+    """Lock the people behind the address at all controllers, and return these.
+
+    Contacts before addresses, each in id order, as whoever writes about one of them does it.
+    """
+    point = ContactPoint
+    found = select(point.contact_id).where(point.address_id == address_id)
+    contacts = select(Contact).where(Contact.id.in_(found)).order_by(Contact.id)
+    known = session.scalars(contacts.with_for_update(key_share=True)).all()
+    theirs = select(point.address_id).where(point.contact_id.in_([one.id for one in known]))
+    lock_addresses(session, {address_id, *session.scalars(theirs)})
+    return [one.controller_id for one in known]
 
 
 def _object(session: Session, sign_up: SignUp, known: Sequence[int], now: datetime) -> None:

@@ -1,10 +1,12 @@
 """`sender form`: a file opens a form, says what it offers, and closes it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import NOTICE_FILE, Desk, sit_down
+from tests.support.tracked import ROOT
 
 FORM_FILE = """\
 controller = "riverside"
@@ -40,6 +42,13 @@ def test_a_file_opens_a_form_once(desk: Desk) -> None:
     assert form["form"] == "web@1"
     assert form["path"] == "/s/riverside/web"
     assert form["boxes"] == ["email:campaign-news", "sms:campaign-news"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_the_file_in_the_docs_is_one(desk: Desk) -> None:
+    page = (ROOT / "docs/sign-up.md").read_text("utf-8")
+    [file] = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert "Form web@1 recorded." in add(desk, file)
 
 
 def test_a_file_closes_it(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from sender.context import Context
 from sender.store.engine import Store
 from sender.suppression.links import token_keys
 from sender.vocabulary import DeliveryState, ProviderName
-from sender.web import health, pages, ses, twilio
+from sender.web import health, pages, ses, sign_up, twilio
 from sender.web.app import assemble
 from sender.web.headers import SECURITY_HEADERS
 from sender.web.limits import Limits
@@ -48,9 +48,15 @@ SAMPLES = [
 AUTH_TOKEN = "twilio-token-EXAMPLE"
 SIGNED = {"/webhooks/ses", "/webhooks/twilio/messages", "/webhooks/twilio/status"}
 OPERATIONS = [
+    ("GET", "/api/sign-up/{controller}/{form}"),
+    ("POST", "/api/sign-up"),
+    ("GET", "/c/{token}"),
+    ("POST", "/c/{token}"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
     ("GET", "/readyz"),
+    ("GET", "/s/{controller}/{form}"),
+    ("POST", "/s/{controller}/{form}"),
     ("GET", "/u/{token}"),
     ("POST", "/u/{token}"),
     ("GET", "/u/{token}/return/{ticket}"),
@@ -59,7 +65,8 @@ OPERATIONS = [
     ("POST", "/webhooks/twilio/messages"),
     ("POST", "/webhooks/twilio/status"),
 ]
-WITH_BODY = [("POST", path) for path in ("/u/{token}", *sorted(SIGNED))]
+FORMS = {"/api/sign-up", "/c/{token}", "/s/{controller}/{form}", "/u/{token}"}
+WITH_BODY = [("POST", path) for path in sorted({*FORMS, *SIGNED})]
 AS_DESCRIBED = [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS]
 OTHERWISE = [(*operation, GenerationMode.NEGATIVE) for operation in WITH_BODY]
 CHECKS: list[CheckFunction] = [
@@ -175,6 +182,7 @@ def world(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     context, signer = web_context(store, outbox=tmp_path / "outbox"), Signer()
     routers = [
         pages.routes(context),
+        sign_up.routes(context),
         ses.routes(context, signer.sns, signer.sns.roots),
         twilio.routes(context),
         health.routes(context),
