@@ -177,6 +177,7 @@ def _tables(found: "Evidence") -> list[Part]:
         for one in found.opt_outs
     ]
     return [
+        *found.changes,
         *found.gone,
         Listing(["Sent", "Run", "State", "Consent", "Agrees"], messages, title="Messages"),
         Listing(["Event", "When", "What", "Purpose", "How", "Where", "Notice"], consents,

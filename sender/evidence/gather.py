@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sender.consent.history import Subject
 from sender.contacts.addresses import find_address_ids
 from sender.controllers.lookup import current_version, find_controller, purposes
+from sender.evidence.changes import changes_of
 from sender.evidence.consents import consents_of
 from sender.evidence.messages import events_relied_on, messages_of
 from sender.evidence.names import load_names
@@ -67,6 +68,7 @@ def gather(session: Session, hasher: AddressHasher, subject: Subject, now: datet
         consents=consents,
         opt_outs=opt_outs_of(session, names, controller.id, address_id, sent_at),
         answers=_answers(session, controller.id, address_id),
+        changes=changes_of(session, controller.id, address_id),
         gone=tuple(_gone(contact, messages, consents)),
     )
 

@@ -195,6 +195,7 @@ class Evidence:
         principal_id: the keyed hash, hexadecimal; empty for an address nobody ever heard of.
         subject_ref: the ledgers' own number of the address; it outlives a change of the key.
         made_at: when this was put together.
+        changes: what became of the address and its record, in sentences.
         gone: what is no longer held, in sentences.
     """
 
@@ -210,4 +211,5 @@ class Evidence:
     consents: tuple[ConsentRecord, ...]
     opt_outs: tuple[OptOut, ...]
     answers: tuple[Answer, ...]
+    changes: tuple[str, ...]
     gone: tuple[str, ...]

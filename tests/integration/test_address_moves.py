@@ -17,6 +17,7 @@ from sender.consent.objection import Objection, record_objection
 from sender.context import Context
 from sender.errors import NotFoundError, RefusedError
 from sender.evidence.gather import gather
+from sender.evidence.page import evidence_page
 from sender.imports.approval import revoke_batch
 from sender.store.audit import AuditEvent
 from sender.store.consents import ConsentEvent, ConsentPayload, ConsentState
@@ -412,6 +413,11 @@ def test_evidence_and_export_tell_of_the_move(world: World) -> None:
         evidence = gather(session, HASHER, Subject("riverside", Channel.EMAIL, NEW), LATER)
     methods = [(one.event == world.yes, one.method) for one in evidence.consents]
     assert methods == [(True, "web-form"), (False, "address-move")]
+    (sentence,) = evidence.changes
+    said, confirmed = sentence.split("; ")
+    assert said == "On 7 May 2026 this was said to be the person's new address"
+    assert confirmed == "confirmed on 7 May 2026 by the code that went to the new one."
+    assert confirmed in evidence_page(evidence)
     for address in (OLD, NEW):
         (held,) = export(world.context, Asked(Channel.EMAIL, address, "riverside")).controllers
         tables = {section.table: section.rows for section in held.sections}

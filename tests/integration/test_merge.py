@@ -16,6 +16,7 @@ from sender.consent.objection import Objection, record_objection
 from sender.contacts.find import find_people
 from sender.context import Context
 from sender.errors import NotFoundError, RefusedError
+from sender.evidence.changes import changes_of
 from sender.evidence.past import Question, decide_then
 from sender.store.audit import AuditEvent, AuditPayload
 from sender.store.consents import ConsentEvent, ConsentState
@@ -397,6 +398,11 @@ def test_the_person_sees_both_records_and_both_are_erased(
     assert len(tables["contact"]) == 2
     assert len(tables["contact_merge"]) == len(tables["contact_point_move"]) == 1
     assert any("Anne" in str(row) for row in tables["audit_payload"])
+    with context.store.read() as session:
+        (sentence,) = changes_of(session, party.id, twins.address_ids[1])
+    kept, other = twins.ids
+    assert f"contact {other}" in sentence
+    assert f"the same person as {kept}." in sentence
     erase(context, asked)
     with context.store.read() as session:
         rows = session.scalars(select(Contact)).all()

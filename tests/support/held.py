@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
@@ -11,17 +12,21 @@ from sender.store import audit_trail
 from sender.store.campaigns import CampaignVersion, Run, StagedRecipient
 from sender.store.contacts import Contact, ContactPoint, TestAddress
 from sender.store.deliveries import Delivery, DeliveryReliance, Reply
+from sender.store.foreign_hashes import ForeignHash, ForeignScheme
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.journal_marks import LostMessage, LostRun
 from sender.store.refreshes import RefreshAsk
+from sender.store.sign_ups import SignUp, SignUpForm
 from sender.store.tables import metadata
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import BlockCause, Channel, DeliveryState, ReplyMeaning, RunState
 from tests.support.contact_changes import add_changes
 from tests.support.factory import (
+    HASHER,
     NOW,
     OPERATOR,
     Organisation,
+    add_batch,
     add_campaign,
     add_contact,
     add_delivery,
@@ -126,6 +131,8 @@ def hold(session: Session, body: Organisation, other: Organisation, mark: str) -
     )
     session.flush()
     add_changes(session, email, external_ref=f"twin-{mark}")
+    _sign_up(session, body, email)
+    _hashed_opt_out(session, body, email)
     address = email.address or ""
     return Held(mark, address, number, contact, email, sms, pending, sent)
 
@@ -157,6 +164,63 @@ def _sent(
         dispatched_at=NOW,
         message_hash=bytes(32),
         values={"first_name": f"First{mark}"},
+    )
+
+
+def _sign_up(session: Session, body: Organisation, point: ContactPoint) -> None:
+    form = SignUpForm(
+        controller_id=body.id,
+        slug=f"join-{point.id}",
+        version=1,
+        notice_slug=body.notice.slug,
+        origins=[],
+        most_a_day=100,
+        is_open=True,
+        recorded_at=NOW,
+        operator=OPERATOR,
+    )
+    session.add(form)
+    session.flush()
+    session.add(
+        SignUp(
+            form_id=form.id,
+            controller_id=body.id,
+            notice_id=body.notice.id,
+            channel=point.channel,
+            address_id=point.address_id,
+            address=point.address,
+            purpose_ids=[body.purpose.id],
+            salt=bytes(4),
+            requested_at=NOW,
+            due_at=NOW,
+        )
+    )
+
+
+def _hashed_opt_out(session: Session, body: Organisation, point: ContactPoint) -> None:
+    scheme = session.scalar(select(ForeignScheme))
+    if scheme is None:
+        scheme = ForeignScheme(
+            algorithm="sha256",
+            key_fingerprint="",
+            key_variable="",
+            recorded_at=NOW,
+            operator=OPERATOR,
+        )
+        session.add(scheme)
+        session.flush()
+    session.add(
+        ForeignHash(
+            scheme_id=scheme.id,
+            key_hash=HASHER.hash_foreign(sha256((point.address or "").encode()).digest()),
+            controller_id=body.id,
+            batch_id=add_batch(session, body.controller).id,
+            occurred_at=NOW,
+            recorded_at=NOW,
+            source="import",
+            address_id=point.address_id,
+            matched_at=NOW,
+        )
     )
 
 
