@@ -49,6 +49,8 @@ def update(file: FileArgument, json_output: JsonFlag = False) -> None:
     """Bring a controller to what its file says now; what it said before is kept."""
     described = read_controller_file(file)
     with opened() as context, context.store.write() as session:
+        own = lookup.find_controller(session, described.slug)
+        require(context, Role.OFFICER, own.id, session=session)  # the file may be another by now
         change = update_controller(
             session, described, file, operator=context.operator, now=context.clock.now()
         )

@@ -37,6 +37,9 @@ _MOST_CONNECTIONS = 45
 
 _WAL_ATTEMPTS = 100
 
+_LOG_TIMEOUT = timedelta(seconds=2)
+_MILLISECOND = timedelta(milliseconds=1)
+
 _READ_ONLY = "sender_read_only"
 
 
@@ -96,6 +99,23 @@ class Store:
         """Open a session that only reads one consistent picture, without a lock."""
         with Session(self._reader, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def empty_log(self) -> None:
+        """Let SQLite's write-ahead log be emptied, which holds pages as they were before.
+
+        Best effort: a reader that looks at an earlier state is waited for briefly. PostgreSQL's own
+        log is the server's.
+        """
+        if self.dialect != "sqlite":
+            return
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={_LOG_TIMEOUT // _MILLISECOND}")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT // _MILLISECOND}")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -169,6 +189,7 @@ def _prepare_sqlite(connection: SQLiteConnection, _record: Any) -> None:
     for pragma in (
         "synchronous=FULL",  # a power cut must not undo a mark, or an opt-out that was acknowledged
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is erased is written over; not every build does so by itself
         "recursive_triggers=ON",
         "temp_store=FILE",  # in memory, to count a run of a million takes 70 MiB
         "cache_size=-8192",

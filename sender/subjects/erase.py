@@ -75,7 +75,9 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
             find_whom(session, controller, [asked_id], everywhere=everywhere)
             for controller in controllers
         ]
-        return [_erase(session, whom, asked_id, context.operator, now) for whom in people]
+        done = [_erase(session, whom, asked_id, context.operator, now) for whom in people]
+    context.store.empty_log()
+    return done
 
 
 def erase_again(

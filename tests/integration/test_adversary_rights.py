@@ -43,6 +43,7 @@ from tests.support.factory import (
     address_id_of,
     establish,
 )
+from tests.support.held import hold
 from tests.support.import_world import HASHER as IMPORT_HASHER
 from tests.support.import_world import build_world, notice
 from tests.support.operators import enter
@@ -112,6 +113,25 @@ class TestErasureRequests:
         assert close_request(
             context, number, outcome=Outcome.DONE, answer="Done", identity_check="seen"
         ).outcome
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_what_was_erased_is_in_no_page_of_the_file(store: Store) -> None:
+    context = web_context(store)
+    with store.write() as session:
+        riverside, other = establish(session, "riverside"), establish(session, "candidate")
+        ann = hold(session, riverside, other, "Annotated")
+    database = Path(store.engine.url.database or "")
+    words = [one.encode() for one in ("annotated", ann.address, ann.number)]
+    assert found_in(database, words)
+    erase(context, Asked(Channel.EMAIL, ann.address, None))
+    assert not found_in(database, words)
+
+
+def found_in(database: Path, words: list[bytes]) -> list[str]:
+    """Return the files of a SQLite database that hold one of the words."""
+    files = [path for path in database.parent.glob(f"{database.name}*") if path.is_file()]
+    return [path.name for path in files if any(word in path.read_bytes().lower() for word in words)]
 
 
 class TestSchedules:
