@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
@@ -24,12 +24,17 @@ _OWN_NOES = (ConsentKind.REFUSED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
 
 @dataclass(frozen=True, slots=True)
 class KnownConsent:
-    """One consent event, as far as telling it from another goes."""
+    """One consent event, as far as telling it from another goes; not by how it came."""
 
     kind: ConsentKind
     occurred_at: datetime
     notice_id: int | None
 
+    is_imported: bool = field(default=True, compare=False)
+
+
+InOrder = tuple[int, KnownConsent]
+"""An event and how many are known that came before it."""
 
 class Ledgers:
     """Blocks and events of one controller about some addresses, as they are and as they become.
@@ -66,7 +71,7 @@ class Ledgers:
         self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        self._unfinished: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+        self._unfinished: dict[tuple[int, int], list[InOrder]] = defaultdict(list)
         self._personal: dict[int, list[tuple[str, int, datetime]]] = defaultdict(list)
         for some in chunks(address_ids):
             self._load_blocks(session, some)
@@ -91,13 +96,13 @@ class Ledgers:
         like any other.
         """
         known = self.consents[address_id][purpose_id]
-        yeses = [each.occurred_at for each in known if each.kind.is_affirmative]
+        yeses = [(place, one) for place, one in enumerate(known) if one.kind.is_affirmative]
         yeses += self._unfinished[address_id, purpose_id]
-        noes = [each for each in known if each.kind.is_negative]
+        noes = [(place, one) for place, one in enumerate(known) if one.kind.is_negative]
         if opt_out.told is None:
-            return any(all(no.occurred_at >= yes for yes in yeses) for no in noes)
-        told = [no.occurred_at for no in noes if no.kind is ConsentKind.WITHDRAWN]
-        return _is_told(opt_out, told, yeses)
+            return bool(noes) and all(any(_beats(no, yes) for no in noes) for yes in yeses)
+        told = [no.occurred_at for _, no in noes if no.kind is ConsentKind.WITHDRAWN]
+        return _is_told(opt_out, told, [yes.occurred_at for _, yes in yeses])
 
     def no_at(
         self, address_ids: Sequence[int], channel: Channel, purpose_id: int
@@ -170,6 +175,7 @@ class Ledgers:
                 ConsentEvent.occurred_at,
                 ConsentEvent.notice_id,
                 self._is_lost().label("is_lost"),
+                ConsentEvent.batch_id.is_not(None).label("is_imported"),
                 ImportBatch.revoked_at,
             )
             .outerjoin(ImportBatch, ImportBatch.id == ConsentEvent.batch_id)
@@ -179,14 +185,13 @@ class Ledgers:
             )
             .order_by(ConsentEvent.id)
         )
-        for address_id, purpose_id, kind, at, notice_id, is_lost, revoked_at in session.execute(
-            query
-        ):
-            known = self.consents[address_id][purpose_id]
-            if not (is_lost and kind.is_affirmative):
-                known.append(KnownConsent(kind, at, notice_id))
-            elif revoked_at is None:
-                self._unfinished[address_id, purpose_id].append(at)
+        for row in session.execute(query):
+            known = self.consents[row.address_id][row.purpose_id]
+            one = KnownConsent(row.kind, row.occurred_at, row.notice_id, bool(row.is_imported))
+            if not (row.is_lost and row.kind.is_affirmative):
+                known.append(one)
+            elif row.revoked_at is None:
+                self._unfinished[row.address_id, row.purpose_id].append((len(known), one))
 
     def _is_lost(self) -> ColumnElement[bool]:
         """Whether an event came with another import, of which no yes will ever count as it is."""
@@ -195,6 +200,12 @@ class Ledgers:
 
 
 def _is_told(opt_out: OptOut, noes: Sequence[datetime], lifted: Sequence[datetime]) -> bool:
+def _beats(no: InOrder, yes: InOrder) -> bool:
+    """Whether the no outweighs the yes, as `sender.consent.fold.beats` says."""
+    is_before = no[0] < yes[0]
+    return no[1].occurred_at >= yes[1].occurred_at or (yes[1].is_imported and is_before)
+
+
     """Whether one of the noes may be this very one, and nothing of the time told lifted it."""
     told = opt_out.told
     return told is not None and any(
