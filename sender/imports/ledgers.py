@@ -29,12 +29,12 @@ class KnownConsent:
     kind: ConsentKind
     occurred_at: datetime
     notice_id: int | None
-
     is_imported: bool = field(default=True, compare=False)
 
 
 InOrder = tuple[int, KnownConsent]
 """An event and how many are known that came before it."""
+
 
 class Ledgers:
     """Blocks and events of one controller about some addresses, as they are and as they become.
@@ -174,8 +174,8 @@ class Ledgers:
                 ConsentEvent.kind,
                 ConsentEvent.occurred_at,
                 ConsentEvent.notice_id,
-                self._is_lost().label("is_lost"),
                 ConsentEvent.batch_id.is_not(None).label("is_imported"),
+                self._is_lost().label("is_lost"),
                 ImportBatch.revoked_at,
             )
             .outerjoin(ImportBatch, ImportBatch.id == ConsentEvent.batch_id)
@@ -199,13 +199,13 @@ class Ledgers:
         return ImportBatch.id.is_not(None) & (ImportBatch.revoked_at.is_not(None) | unfinished)
 
 
-def _is_told(opt_out: OptOut, noes: Sequence[datetime], lifted: Sequence[datetime]) -> bool:
 def _beats(no: InOrder, yes: InOrder) -> bool:
     """Whether the no outweighs the yes, as `sender.consent.fold.beats` says."""
     is_before = no[0] < yes[0]
     return no[1].occurred_at >= yes[1].occurred_at or (yes[1].is_imported and is_before)
 
 
+def _is_told(opt_out: OptOut, noes: Sequence[datetime], lifted: Sequence[datetime]) -> bool:
     """Whether one of the noes may be this very one, and nothing of the time told lifted it."""
     told = opt_out.told
     return told is not None and any(
