@@ -60,8 +60,7 @@ _STEM: Final = re.compile(r"votes?|donate|support|elect|pledge|join|give")
 
 def plain_letters(text: str) -> str:
     """Return one line in small Latin letters, without accents and invisible characters."""
-    folded = plain_line(text).translate(_LETTERS)
-    bare = unicodedata.normalize("NFD", folded).translate(_LETTERS)
+    bare = unicodedata.normalize("NFD", plain_line(text)).translate(_LETTERS)
     return "".join(one for one in bare if unicodedata.category(one) not in _DROPPED)
 
 
