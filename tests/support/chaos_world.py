@@ -35,7 +35,7 @@ class StrikingFake(SesFake):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.account.rate = 5_000.0
+        self.account.rate, self.account.quota = 5_000.0, 10_000_000.0
         self.struck = threading.Event()
         self._left: int | None = None
         self._strike: Any = None
