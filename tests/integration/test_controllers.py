@@ -20,9 +20,10 @@ from sender.controllers.lookup import (
     purposes,
 )
 from sender.controllers.registry import Change, add_controller, update_controller
+from sender.controllers.retention_policy import load_limitation
 from sender.errors import FileError, NotFoundError, RefusedError
 from sender.store.audit import AuditEvent
-from sender.store.controllers import ProviderAccount
+from sender.store.controllers import ProviderAccount, RetentionPolicy
 from sender.store.engine import Store
 from sender.toml.source import FileErrors
 from sender.vocabulary import Channel, OptOutStyle, ProviderName
