@@ -24,7 +24,7 @@ from sender.store.contact_changes import ContactMerge, ContactPointMove
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.engine import Store
 from sender.store.requests import SubjectRequest
-from sender.store.suppressions import SuppressionEvent
+from sender.store.suppressions import Block, SuppressionEvent
 from sender.subjects.desk import NewRequest, RequestKind, open_request
 from sender.subjects.erase import erase
 from sender.subjects.export import export
@@ -189,6 +189,12 @@ def test_an_objection_of_either_holds_for_every_address_of_both(
     with context.store.read() as session:
         kept = session.get_one(Contact, twins.ids[0])
         assert kept.objected_at == NOW - DAY
+        blocks = session.scalars(select(Block).where(Block.cause == BlockCause.OBJECTION)).all()
+        assert {(one.address_id, one.set_at) for one in blocks} == {
+            (address_id, NOW - DAY) for address_id in twins.address_ids
+        }
+        states = session.scalars(select(ConsentState)).all()
+        assert {one.status for one in states} == {ConsentKind.OBJECTED}
 
 
 def test_an_objection_afterwards_by_either_address_holds_for_the_person(

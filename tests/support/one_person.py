@@ -19,9 +19,24 @@ from sender.store.engine import Store
 from sender.store.suppressions import Block
 from sender.subjects.noes import REFUSALS
 from sender.subjects.verdicts import verdicts_on
-from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel
+from sender.vocabulary import (
+    EVERY,
+    EVERY_CHANNEL,
+    BlockCause,
+    Channel,
+    ConsentFlaw,
+    ConsentKind,
+)
 from tests.support.factory import HASHER, NOW, OPERATOR
-from tests.support.histories import PEOPLE, PLAIN_QUESTION, Somebody, World, settle
+from tests.support.histories import (
+    NOTICES_FROM,
+    PEOPLE,
+    PLAIN_QUESTION,
+    Act,
+    Somebody,
+    World,
+    settle,
+)
 
 LATER = NOW + timedelta(minutes=1)
 
@@ -53,7 +68,27 @@ def known(person: Somebody) -> Somebody:
     return replace(person, known_at=(True, person.known_at[1]), erased=False)
 
 
-KNOWN_PEOPLE = PEOPLE.map(known)
+def agreed(person: Somebody) -> Somebody:
+    """The same, who agreed to both purposes lately, and then did one thing more."""
+    yeses = [
+        Act(
+            about=(0, purpose),
+            on_other_point=on_other_point,
+            kind=ConsentKind.GIVEN,
+            occurred_at=NOW - timedelta(days=1),
+            imported=False,
+            flaw=ConsentFlaw.NONE,
+            ends_at=None,
+            notice=len(NOTICES_FROM) - 1,
+        )
+        for purpose in (0, 1)
+        for on_other_point in (False, True)
+    ]
+    return replace(known(person), acts=[*yeses, *person.acts[:1]])
+
+
+KNOWN_PEOPLE = st.one_of(PEOPLE.map(agreed), PEOPLE.map(agreed), PEOPLE.map(known))
+"""Mostly people who may be written to, but for one thing: else nothing could be lost or gained."""
 CHANNELS = st.sampled_from(Channel)
 
 
