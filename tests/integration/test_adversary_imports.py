@@ -279,23 +279,6 @@ def test_rows_of_one_file_that_contradict_each_other_are_a_no(
     assert world.refusal(JO) in {Reason.SUPPRESSED, Reason.OBJECTED, Reason.WITHDRAWN}
 
 
-def test_a_yes_in_one_row_with_a_no_does_not_stand(world: World) -> None:
-    world.bring_in(
-        f"email,opt_out,opt_out_at,{CONSENT}\njo@example.org,{PURPOSE},2022-01-01,{YES}\n"
-    )
-    assert world.refusal(JO) is Reason.WITHDRAWN
-
-
-@pytest.mark.parametrize(
-    "written",
-    [" Jo@Example.ORG ", "jo@example.org\u200b", "\ufeffjo@example.org", "jo\uff20example.org"],
-)
-def test_an_opt_out_is_found_in_whatever_letters_it_is_written(world: World, written: str) -> None:
-    world.bring_in(f"email,{CONSENT}\njo@example.org,{YES}\n")
-    world.opt_out(f"email\n{written}\n")
-    assert world.refusal(JO) is Reason.SUPPRESSED
-
-
 @pytest.mark.parametrize(
     "written", ["7400123456", "447400123456", "00447400123456", "'07400123456"]
 )

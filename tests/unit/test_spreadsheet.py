@@ -12,7 +12,9 @@ from sender.spreadsheet import harmless, unmarked
 ROOT = Path(__file__).parents[2] / "sender"
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize(
+    "first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+)
 def test_no_cell_begins_like_a_formula(first: str) -> None:
     assert harmless(f"{first}1+1") == f"'{first}1+1"
 
