@@ -56,7 +56,7 @@ def _contacts() -> CompoundSelect[Any]:
 def _pairs() -> CompoundSelect[Any]:
     """Return controller and address of everybody whom an open request is about."""
     point = ContactPoint
-    theirs: Select[Any] = select(point.controller_id, point.address_id).where(
+    theirs: Select[Any, Any] = select(point.controller_id, point.address_id).where(
         point.contact_id.in_(held_contacts())
     )
     return union(select(_NAMED.c.controller_id, _NAMED.c.address_id), theirs)
@@ -65,10 +65,10 @@ def _pairs() -> CompoundSelect[Any]:
 def _named_addresses() -> CompoundSelect[Any]:
     """Return controller and address where a request names the address, or a message to it."""
     request, link = SubjectRequest, SubjectRequestDelivery
-    said: Select[Any] = select(request.controller_id, request.address_id).where(
+    said: Select[Any, Any] = select(request.controller_id, request.address_id).where(
         _holds(), request.address_id.is_not(None)
     )
-    written_to: Select[Any] = (
+    written_to: Select[Any, Any] = (
         select(request.controller_id, Delivery.address_id)
         .join(link, link.request_id == request.id)
         .join(Delivery, Delivery.id == link.delivery_id)

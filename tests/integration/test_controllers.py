@@ -153,24 +153,21 @@ def test_a_stricter_freshness_is_a_new_row(store: Store, tmp_path: Path) -> None
 def test_how_long_evidence_is_kept_is_as_the_file_says_now(store: Store, tmp_path: Path) -> None:
     said = "\n[retention]\nlimitation_years = {}\n"
     add(store, tmp_path, CONTROLLER_FILE + said.format(10))
+    kept = "Retention: what shows why messages were sent is kept"
     for file, done in (
         (said.format(10), ()),
-        (said.format(8), ("Retention: what shows why messages were sent is kept 8 years.",)),
-        (
-            "",
-            ("Retention: what shows why messages were sent is kept as long as the installation "
-             "says.",),
-        ),
+        (said.format(8), (f"{kept} 8 years.",)),
+        ("", (f"{kept} as long as the installation says.",)),
         ("", ()),
-    ):  # fmt: skip
+    ):
         assert update(store, tmp_path, CONTROLLER_FILE + file).done == done
     with store.read() as session:
         controller = find_controller(session, "riverside")
         assert load_limitation(session, 6).of_controller == {controller.id: 6}
-        kept = session.scalars(select(RetentionPolicy.limitation_years)).all()
-        assert kept == [10, 8, None]
+        rows = session.scalars(select(RetentionPolicy.limitation_years)).all()
+        assert rows == [10, 8, None]
     for years in (0, 31, '"6"'):
-        with pytest.raises(FileErrors, match="retention.limitation_years"):
+        with pytest.raises(FileErrors, match=r"retention\.limitation_years"):
             update(store, tmp_path, CONTROLLER_FILE + said.format(years))
 
 
