@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from sender.campaigns import test_addresses as desk
+from sender.campaigns.codes import MAX_FAILURES
 from sender.context import Context
 from sender.errors import NotFoundError, ProviderError, RefusedError
 from sender.settings import Settings
@@ -147,7 +148,7 @@ def test_an_address_gets_one_code_a_day_whoever_asks(context: Context, clock: Ha
 
 def test_a_new_code_gives_new_tries(context: Context, clock: HandClock) -> None:
     add(context)
-    for _ in range(desk.MAX_FAILURES):
+    for _ in range(MAX_FAILURES):
         with pytest.raises(RefusedError):
             confirm(context, "WRONG234")
     old = codes_sent(context)
