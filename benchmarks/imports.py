@@ -12,22 +12,17 @@ process's peak, for a few rows and for all.
 """
 
 import argparse
-import csv
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import make_url
 
 from benchmarks.growth import _servers_cpu, _write_people
@@ -39,7 +34,6 @@ from tests.support.campaign_folder import environment
 from tests.support.factory import HASHER, add_declaration, establish
 from tests.support.postgres import running_postgres
 
-AT_ONCE = 10_000
 SENDER = (sys.executable, "-c", "from sender.cli.app import main; main()")
 
 
@@ -66,11 +60,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--few", type=int, default=10_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
-    parser.add_argument("--bare", nargs=2, metavar=("URL", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.bare:
-        load_bare(*arguments.bare)
-        return
     print(
         "| database | rows | bare, rows per CPU s | ours | bare/ours | with the server's CPU "
         "| bare, per s | ours, per s | bare, peak MiB | ours, peak MiB | more than the few |"
@@ -113,8 +103,11 @@ def _server(database: str) -> Iterator[_Server]:
 
 
 def _bare_command(folder: Path, server: _Server) -> list[str]:
-    url = server.url or f"sqlite:///{folder / 'bare.sqlite3'}"
-    return [sys.executable, "-m", "benchmarks.imports", "--bare", url, str(folder / "people.csv")]
+    where = str(folder / "bare.sqlite3")
+    if server.url is not None:
+        plain = make_url(server.url).set(drivername="postgresql")
+        where = plain.render_as_string(hide_password=False)
+    return [sys.executable, "-m", "benchmarks.bare_load", where, str(folder / "people.csv")]
 
 
 def _set_up(folder: Path, server: _Server) -> Mapping[str, str]:
@@ -148,46 +141,6 @@ def _timed(
     assert json.loads(answer)["counts"]["created"] == rows, answer
     spent = _servers_cpu(server.data) - spent if server.data else 0.0
     return Load(rows, used.ru_utime + used.ru_stime, spent, wall, used.ru_maxrss / 1024)
-
-
-def load_bare(url: str, file: str) -> None:
-    """Parse a file and write its cells into one plain table."""
-    with Path(file).open(encoding="utf-8", newline="") as source:
-        reader = csv.reader(source)
-        names = next(reader)
-        if url.startswith("sqlite"):
-            rows = _into_sqlite(make_url(url).database or "", names, reader)
-        else:
-            rows = _into_postgresql(url, names, reader)
-    print(json.dumps({"counts": {"created": rows}}))
-
-
-def _into_sqlite(path: str, names: Sequence[str], reader: Iterator[list[str]]) -> int:
-    columns = ", ".join(f'"{name}" TEXT' for name in names)
-    statement = f"INSERT INTO bare VALUES ({', '.join('?' * len(names))})"  # only marks
-    done = 0
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"CREATE TABLE bare ({columns})")
-        connection.execute("BEGIN IMMEDIATE")
-        while some := list(islice(reader, AT_ONCE)):
-            connection.executemany(statement, some)
-            done += len(some)
-        connection.execute("COMMIT")
-    return done
-
-
-def _into_postgresql(url: str, names: Sequence[str], reader: Iterator[list[str]]) -> int:
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in names)
-    done = 0
-    with psycopg.connect(plain) as connection, connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE TABLE bare ({})").format(columns))
-        with cursor.copy("COPY bare FROM STDIN") as copy:
-            for row in reader:
-                copy.write_row(row)
-                done += 1
-    return done
 
 
 def _row(database: str, bare: Load, ours: Load, more: float) -> str:

@@ -18,6 +18,7 @@ from sender.store.base import UtcDateTime
 from sender.store.chain import CONSENT_LEDGER, NewRow, append
 from sender.store.consents import ConsentEvent, ConsentState, Notice
 from sender.store.contacts import ImportBatch
+from sender.store.id_lists import among
 from sender.store.journal_entries import note_refusals
 from sender.store.portable import chunks, upsert
 from sender.vocabulary import ConsentFlaw, ConsentKind
@@ -201,7 +202,7 @@ def _events_of(
         .where(
             ConsentEvent.controller_id == controller_id,
             ConsentEvent.purpose_id == purpose_id,
-            ConsentEvent.address_id.in_(address_ids),
+            among(session, ConsentEvent.address_id, address_ids),
             COUNTS,
         )
     )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sender.clock import SystemClock
 from sender.store.address_locks import lock_addresses
 from sender.store.addresses import Address
+from sender.store.id_lists import among
 from sender.store.keys import AddressHasher, newest_fingerprint, require_unrotated
 from sender.store.portable import chunks, insert_missing
 from sender.suppression.foreign import any_scheme, match, open_schemes
@@ -85,7 +86,7 @@ def _find(session: Session, channel: Channel, by_hash: Mapping[bytes, str]) -> d
     found: dict[str, int] = {}
     for some in chunks(by_hash):
         query = select(Address.key_hash, Address.id).where(
-            Address.channel == channel, Address.key_hash.in_(some)
+            Address.channel == channel, among(session, Address.key_hash, some)
         )
         found.update({by_hash[key_hash]: row_id for key_hash, row_id in session.execute(query)})
     return found

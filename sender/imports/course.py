@@ -98,6 +98,7 @@ class Course(Generic[R]):
             rejects.take_up(course.rejects)
         counts = counts_of(course.tally + self.flow.conclude(self.begin, course.batch_id))
         with self.begin() as session:
+            claim_rows(session, course, 0)
             self.flow.finish(session, counts)
             close_batch(session, self.errand, course.batch_id, counts, self.clock.now())
         return ImportReport(

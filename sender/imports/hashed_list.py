@@ -22,6 +22,7 @@ from sender.imports.rehearsal import Transactions
 from sender.imports.rejects import RejectsFile
 from sender.store.addresses import Address
 from sender.store.foreign_hashes import ForeignHash
+from sender.store.id_lists import among
 from sender.store.keys import AddressHasher, require_unrotated
 from sender.store.portable import chunks, insert_missing
 from sender.suppression.foreign import (
@@ -210,7 +211,7 @@ class HashedList:
             query = select(ForeignHash.key_hash, ForeignHash.address_id).where(
                 ForeignHash.scheme_id == scheme.id,
                 ForeignHash.controller_id == self.context.controller_id,
-                ForeignHash.key_hash.in_(some),
+                among(session, ForeignHash.key_hash, some),
             )
             found.update((key_hash, row_id) for key_hash, row_id in session.execute(query))
         return found
@@ -283,7 +284,7 @@ class _Chunk:
 def _channels(session: Session, ids: Sequence[int]) -> dict[int, Channel]:
     found: dict[int, Channel] = {}
     for some in chunks(ids):
-        query = select(Address.id, Address.channel).where(Address.id.in_(some))
+        query = select(Address.id, Address.channel).where(among(session, Address.id, some))
         found.update((row_id, channel) for row_id, channel in session.execute(query))
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sender.imports.opt_out_cells import OptOut
 from sender.store.consents import ConsentEvent
 from sender.store.contacts import ImportBatch
+from sender.store.id_lists import among
 from sender.store.portable import chunks
 from sender.store.suppressions import Block, SuppressionEvent
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, ConsentKind, SuppressionAct
@@ -133,7 +134,7 @@ class Ledgers:
             Block.cause,
             Block.set_at,
         ).where(
-            Block.address_id.in_(address_ids),
+            among(session, Block.address_id, address_ids),
             Block.controller_id.in_([EVERY, self._controller_id]),
             Block.cause <= BlockCause.BOUNCE,
         )
@@ -156,7 +157,7 @@ class Ledgers:
             SuppressionEvent.occurred_at,
             SuppressionEvent.act,
         ).where(
-            SuppressionEvent.address_id.in_(address_ids),
+            among(session, SuppressionEvent.address_id, address_ids),
             SuppressionEvent.controller_id == self._controller_id,
             SuppressionEvent.purpose_id.is_(None),
             SuppressionEvent.cause.in_(_HERE),
@@ -180,7 +181,7 @@ class Ledgers:
             )
             .outerjoin(ImportBatch, ImportBatch.id == ConsentEvent.batch_id)
             .where(
-                ConsentEvent.address_id.in_(address_ids),
+                among(session, ConsentEvent.address_id, address_ids),
                 ConsentEvent.controller_id == self._controller_id,
             )
             .order_by(ConsentEvent.id)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sender.contacts.addresses import lock_addresses
 from sender.contacts.merged import merged_references, survivors
@@ -17,6 +17,7 @@ from sender.imports.rows import Row
 from sender.imports.values import JsonValue
 from sender.store.bulk import insert_many
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.id_lists import among
 from sender.store.portable import chunks, insert_rows, table_of
 from sender.vocabulary import Channel, ContactSource
 
@@ -114,9 +115,11 @@ class People:
         self._contact_ids = sorted(self._ids_by_ref(refs) | self._ids_by_address(address_ids))
         known = set(address_ids)
         for some in chunks(self._contact_ids):
-            locked = select(Contact.id).where(Contact.id.in_(some)).order_by(Contact.id)
+            locked = select(Contact.id).where(self._among(Contact.id, some)).order_by(Contact.id)
             self._session.execute(locked.with_for_update(key_share=True)).all()
-            points = select(ContactPoint.address_id).where(ContactPoint.contact_id.in_(some))
+            points = select(ContactPoint.address_id).where(
+                self._among(ContactPoint.contact_id, some)
+            )
             known.update(self._session.scalars(points))
         lock_addresses(self._session, known)
         return sorted(known)
@@ -125,12 +128,12 @@ class People:
         """Read everybody who was locked."""
         by_id: dict[int, Person] = {}
         for some in chunks(self._contact_ids):
-            query = select(Contact.__table__).where(Contact.id.in_(some))
+            query = select(Contact.__table__).where(self._among(Contact.id, some))
             for contact in self._session.execute(query).mappings():
                 by_id[contact["id"]] = self._known(dict(contact))
             points = select(
                 ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel
-            ).where(ContactPoint.contact_id.in_(some))
+            ).where(self._among(ContactPoint.contact_id, some))
             for contact_id, address_id, channel in self._session.execute(points):
                 by_id[contact_id].points[address_id] = channel
                 self._by_address[address_id] = by_id[contact_id]
@@ -199,11 +202,15 @@ class People:
                 "created_at": now,
             }
 
+    def _among(self, of: InstrumentedAttribute[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        return among(self._session, of, values)
+
     def _ids_by_ref(self, refs: Sequence[str]) -> set[int]:
         found: set[int] = set()
         for some in chunks(refs):
             query = select(Contact.id).where(
-                Contact.controller_id == self._controller_id, Contact.external_ref.in_(some)
+                Contact.controller_id == self._controller_id,
+                self._among(Contact.external_ref, some),
             )
             found.update(self._session.scalars(query))
         merged = survivors(self._session, found)
@@ -214,7 +221,7 @@ class People:
         for some in chunks(address_ids):
             query = select(ContactPoint.contact_id).where(
                 ContactPoint.controller_id == self._controller_id,
-                ContactPoint.address_id.in_(some),
+                self._among(ContactPoint.address_id, some),
             )
             found.update(self._session.scalars(query))
         return found

@@ -1,7 +1,7 @@
 """Turn the rows of somebody else's file into rows with our columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sender.contacts.filter import nearest
@@ -47,6 +47,17 @@ class Shape:
     _keys: tuple[str, ...]
     _preset: Preset | None
     _reading: Reading
+    _plain: tuple[int | None, ...] = field(init=False)
+    """Where a cell stands that is taken as it is; None where there is more to it."""
+
+    def __post_init__(self) -> None:
+        plain = (self._plain_place(number) for number in range(len(self.header)))
+        object.__setattr__(self, "_plain", tuple(plain))
+
+    def _plain_place(self, number: int) -> int | None:
+        is_more = self._fixed[number] or self._words[number] is not None or number in self._dates
+        places = self._places[number]
+        return None if is_more or len(places) != 1 else places[0]
 
     def read(self, cells: Sequence[str]) -> tuple[list[str], list[Problem]]:
         """Return a row's cells as ours, and what could not be meant.
@@ -54,7 +65,10 @@ class Shape:
         An unknown word is refused; where it may be a no, the cell keeps it.
         """
         problems: list[Problem] = []
-        ours = [self._cell(number, cells, problems) for number in range(len(self.header))]
+        ours = [
+            cells[plain].strip() if plain is not None else self._cell(number, cells, problems)
+            for number, plain in enumerate(self._plain)
+        ]
         if self._preset is not None:
             self._say(self._preset, ours, cells, problems)
         return ours, problems

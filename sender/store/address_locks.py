@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sender.store.addresses import Address
+from sender.store.id_lists import among
 from sender.store.portable import chunks
 
 
@@ -21,7 +22,7 @@ def lock_addresses(session: Session, address_ids: Iterable[int]) -> None:
     for some in chunks(sorted(set(address_ids))):
         query = (
             select(Address.id)
-            .where(Address.id.in_(some))
+            .where(among(session, Address.id, some))
             .order_by(Address.id)
             .with_for_update(key_share=True)
         )

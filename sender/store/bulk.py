@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Column, Dialect, Insert, Table, insert, text
+from sqlalchemy import JSON, Column, Dialect, Insert, Table, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -90,7 +90,12 @@ def _columns(
 
 def _as_bound(column: Column[Any], dialect: Dialect, values: list[Any]) -> Iterable[Any]:
     process = _processor(column, dialect)
-    return values if process is None else [process(value) for value in values]
+    if process is None:
+        return values
+    if isinstance(column.type, JSON):
+        return map(process, values)
+    bound = {value: process(value) for value in set(values)}  # most times and words come again
+    return [bound[value] for value in values]
 
 
 @lru_cache(maxsize=1_000)

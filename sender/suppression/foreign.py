@@ -22,6 +22,7 @@ from sender.errors import DatabaseError, KeyRefusedError
 from sender.store.addresses import Address
 from sender.store.contacts import ImportBatch
 from sender.store.foreign_hashes import ForeignHash, ForeignScheme
+from sender.store.id_lists import among
 from sender.store.keys import AddressHasher
 from sender.store.portable import CHUNK, chunks, table_of
 from sender.store.tables import metadata
@@ -152,7 +153,7 @@ def _found(
             .join(ImportBatch, ImportBatch.id == ForeignHash.batch_id)
             .where(
                 ForeignHash.scheme_id == scheme.id,
-                ForeignHash.key_hash.in_(some),
+                among(session, ForeignHash.key_hash, some),
                 ForeignHash.address_id.is_(None),
             )
             .order_by(ForeignHash.id)
