@@ -10,6 +10,7 @@ from sender.imports import contacts as people
 from sender.imports import opt_outs as lists
 from sender.imports.approval import BatchView
 from sender.imports.counts import ImportReport
+from sender.imports.hashed_list import Hashed
 from sender.imports.reading import Reading, Storage
 from sender.operators.permissions import another_may
 from sender.vocabulary import Channel
@@ -63,6 +64,7 @@ def import_opt_outs(
     path: Path,
     *,
     channel: Channel | None = None,
+    hashed: Hashed | None = None,
     dry_run: bool = False,
     rejects_path: Path | None = None,
 ) -> ImportReport:
@@ -73,6 +75,7 @@ def import_opt_outs(
         controller: the slug of whose messages people opted out of.
         path: the list; docs/imports.md describes it.
         channel: take only addresses of this channel.
+        hashed: how the list was hashed, where it has hashes instead of addresses.
         dry_run: only tell what would happen.
         rejects_path: where to write what was not taken; by default beside the list.
 
@@ -89,6 +92,7 @@ def import_opt_outs(
         path=path,
         operator=context.operator,
         channel=channel,
+        hashed=hashed,
         dry_run=dry_run,
         rejects_path=rejects_path,
     )
