@@ -255,6 +255,18 @@ def test_an_objection_follows_at_once_and_no_code_goes_out(world: World) -> None
         assert block_there.set_at == NOW - DAY
 
 
+def test_an_opt_out_follows_at_once_with_the_time_of_the_act(world: World) -> None:
+    with world.store.write() as session:
+        event_id = block(session, world.old_id, controller=world.party.controller, channel="email")
+    assert (world.tell().blocks, world.codes()) == (1, [])
+    with world.store.read() as session:
+        there = session.scalars(
+            select(SuppressionEvent).where(SuppressionEvent.address_id == world.new_id)
+        ).one()
+        assert (there.cause, there.occurred_at) == (BlockCause.OPT_OUT, NOW)
+        assert there.source == f"address-move: event {event_id}"
+
+
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_an_opt_out_at_the_old_address_afterwards_holds_for_the_new_one(
     world: World, *, confirmed: bool
