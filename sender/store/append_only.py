@@ -128,16 +128,19 @@ def _sqlite_guard(table: str, verbs: tuple[str, ...]) -> Iterator[str]:
 
 _CHAIN_KEY = "id = NEW.id OR (chain_id = NEW.chain_id AND seq = NEW.seq)"
 
+_NAMED_VERSION = (
+    "id = NEW.id OR (controller_id = NEW.controller_id AND slug = NEW.slug"
+    " AND version = NEW.version)"
+)
+
 _SQLITE_KEYS = {
     "contact_merge": "id = NEW.id OR merged_contact_id = NEW.merged_contact_id",
     **dict.fromkeys(CHAINED, _CHAIN_KEY),
     "controller_version": (
         "id = NEW.id OR (controller_id = NEW.controller_id AND version = NEW.version)"
     ),
-    "notice": (
-        "id = NEW.id OR (controller_id = NEW.controller_id AND slug = NEW.slug"
-        " AND version = NEW.version)"
-    ),
+    "notice": _NAMED_VERSION,
+    "sign_up_form": _NAMED_VERSION,
     "campaign_version": (
         "id = NEW.id OR (campaign_id = NEW.campaign_id AND version = NEW.version)"
     ),

@@ -166,7 +166,7 @@ def test_how_long_evidence_is_kept_is_as_the_file_says_now(store: Store, tmp_pat
         assert load_limitation(session, 6).of_controller == {controller.id: 6}
         rows = session.scalars(select(RetentionPolicy.limitation_years)).all()
         assert rows == [10, 8, None]
-    for years in (0, 31, '"6"'):
+    for years in (0, 31, '"six"'):
         with pytest.raises(FileErrors, match=r"retention\.limitation_years"):
             update(store, tmp_path, CONTROLLER_FILE + said.format(years))
 
