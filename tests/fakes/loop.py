@@ -121,6 +121,8 @@ class LoopServer:
         self._ready.set()
         self._loop.run_forever()
         server.close()
+        for _ in range(3):  # whoever was accepted at the last moment is known only then
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self.hang_up())
         self._loop.run_until_complete(server.wait_closed())
         self._loop.run_until_complete(asyncio.sleep(0))
