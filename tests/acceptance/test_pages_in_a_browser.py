@@ -7,38 +7,24 @@ they cannot reach is none.
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has none
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from sender.store.engine import open_store
 from sender.suppression.links import NOBODY, token_keys
 from sender.vocabulary import BlockCause, Channel, Reason
 from sender.web.pages import routes
+from tests.support.browsing import MEASURE, WIDTHS, flaws, press, strike, tab_to
 from tests.support.campaign_folder import open_office
 from tests.support.factory import establish
 from tests.support.opt_out_door import ONE_CLICK, Door, Message, introduce, open_door
 from tests.support.web_server import serve
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 NAME = "Riverside and Upper Valley Constituency Association"
-SMALLEST_TARGET = 24
-"""CSS pixels (WCAG 2.2, 2.5.8)."""
-WIDTHS = {"phone": 360, "narrowest": 320, "twice as large": 640, "desk": 1280}
-"""320 px is a desk of 1280 px at 400 % (WCAG 2.2, 1.4.10)."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -52,31 +38,9 @@ def door(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
     store.close()
 
 
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page in a context of its own, which is closed at the end."""
-    contexts = []
-
-    def open_page(url: str, **options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
 def new_message(door: Door) -> Message:
     with door.store.write() as session:
         return door.send(session)
-
-
-def press(page: Page, name: str) -> None:
-    """Press a button that leads to the next page, and wait for that page to be whole."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=name, exact=True).click()
 
 
 def every_page(door: Door, page: Page) -> Iterator[str]:
@@ -116,30 +80,12 @@ def every_page(door: Door, page: Page) -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(door: Door, look: Callable[..., Page], scheme: str) -> None:
-    axe = Axe()
     page = look("about:blank", color_scheme=scheme)
     found = {}
     for name in every_page(door, page):
-        results = axe.run(page, options={"resultTypes": ["violations", "incomplete"]})
-        found[name] = [one["id"] for one in results.response["violations"]]
-        found[name] += [
-            one["id"] for one in results.response["incomplete"] if one["id"] == "color-contrast"
-        ]
+        found[name] = flaws(page)
     assert len(found) == 14
     assert {name: rules for name, rules in found.items() if rules} == {}
-
-
-MEASURE = """() => ({
-  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  small: [...document.querySelectorAll("button, input:not([type=hidden]), a")]
-    .filter(one => { const box = one.getBoundingClientRect();
-                     return Math.min(box.width, box.height) < SMALLEST; })
-    .map(one => one.outerHTML),
-  headings: document.querySelectorAll("h1").length,
-  landmarks: document.querySelectorAll("main").length,
-  language: document.documentElement.lang,
-  status: document.querySelectorAll("[role=status] h1").length,
-})""".replace("SMALLEST", str(SMALLEST_TARGET))
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
@@ -162,25 +108,6 @@ def test_a_result_is_told_as_status_at_the_top(door: Door, look: Callable[..., P
     assert page.title() == "Stopped: no more emails"
     first = page.locator("main > *").first
     assert first.get_attribute("role") == "status"
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the control of this name has the focus, which must show."""
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        focused = page.locator(":focus")
-        outline = focused.evaluate("one => parseFloat(getComputedStyle(one).outlineWidth)")
-        assert outline >= 2, "nobody sees where the focus is"
-        label = focused.evaluate("one => one.labels?.[0]?.innerText ?? one.innerText")
-        if label == name:
-            return
-    pytest.fail(f"no Tab leads to {name}")
-
-
-def strike(page: Page, key: str) -> None:
-    """Strike a key that leads to the next page, and wait for that page to be whole."""
-    with page.expect_navigation():
-        page.keyboard.press(key)
 
 
 def test_all_can_be_done_by_keyboard_alone(door: Door, look: Callable[..., Page]) -> None:

@@ -5,11 +5,9 @@ And from a page of another site, as `sender form snippet` prints it.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has none
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -18,14 +16,7 @@ from sender.signup.open_form import read_open_form
 from sender.store.engine import open_store
 from sender.vocabulary import BlockCause
 from sender.web.sign_up_view import snippet
-from tests.acceptance.test_pages_in_a_browser import (
-    ARGUMENTS,
-    MEASURE,
-    WIDTHS,
-    press,
-    strike,
-    tab_to,
-)
+from tests.support.browsing import MEASURE, WIDTHS, flaws, press, strike, tab_to
 from tests.support.factory import add_form
 from tests.support.sign_up_hall import ANN, FORM, NUMBER, Hall, open_hall
 from tests.support.web_server import serve
@@ -35,36 +26,12 @@ NEWS = "Emails about “Campaign news”"
 TEXTS = "Text messages about “Campaign news”"
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
 @pytest.fixture
 def hall(sqlite_url: str, tmp_path: Path) -> Iterator[Hall]:
     store = open_store(sqlite_url)
     with open_hall(store, tmp_path) as opened:
         yield opened
     store.close()
-
-
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page in a context of its own, which is closed at the end."""
-    contexts = []
-
-    def open_page(url: str, **options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def fill(page: Page, email: str = ANN, mobile: str = "") -> None:
@@ -116,15 +83,10 @@ def every_page(hall: Hall, page: Page) -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(hall: Hall, look: Callable[..., Page], scheme: str) -> None:
-    axe = Axe()
     page = look("about:blank", color_scheme=scheme)
     found = {}
     for name in every_page(hall, page):
-        results = axe.run(page, options={"resultTypes": ["violations", "incomplete"]})
-        found[name] = [one["id"] for one in results.response["violations"]]
-        found[name] += [
-            one["id"] for one in results.response["incomplete"] if one["id"] == "color-contrast"
-        ]
+        found[name] = flaws(page)
     assert len(found) == 11
     assert {name: rules for name, rules in found.items() if rules} == {}
 

@@ -16,14 +16,11 @@ from sender.vocabulary import BlockCause, Channel
 from sender.web import sign_up_limits
 from tests.support.factory import (
     NOW,
-    add_contact,
     add_form,
     add_freeze,
     add_notice,
-    add_point,
     address_id_of,
     block,
-    record_consent,
 )
 from tests.support.sign_up_hall import (
     ANN,
@@ -34,7 +31,9 @@ from tests.support.sign_up_hall import (
     NUMBER,
     TEXTS,
     Hall,
+    known,
     open_hall,
+    stop,
 )
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
@@ -44,31 +43,6 @@ only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
     with open_hall(store, tmp_path) as opened:
         yield opened
-
-
-def known(hall: Hall, address: str = ANN, *, agreed: bool = True) -> int:
-    """Add a contact of Riverside's with this address; return the id of the address."""
-    with hall.store.write() as session:
-        contact = add_contact(session, hall.riverside.controller)
-        point = add_point(session, contact, address)
-        if agreed:
-            record_consent(session, hall.riverside, point.address_id)
-        return point.address_id
-
-
-def stop(hall: Hall, cause: BlockCause = BlockCause.OPT_OUT, **scope: Any) -> None:
-    """Block Ann's address at Riverside, unless told otherwise."""
-    about = {"controller": hall.riverside.controller, **scope}
-    with hall.store.write() as session:
-        moment = hall.clock.now()
-        block(
-            session,
-            address_id_of(session, ANN),
-            cause=cause,
-            occurred_at=moment,
-            now=moment,
-            **about,
-        )
 
 
 def end_purposes(session: Session, _hall: Hall) -> None:

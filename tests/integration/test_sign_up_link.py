@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -20,8 +19,6 @@ from tests.support.factory import (
     NOW,
     add_contact,
     add_point,
-    address_id_of,
-    block,
     record_consent,
 )
 from tests.support.sign_up_hall import (
@@ -33,7 +30,9 @@ from tests.support.sign_up_hall import (
     NUMBER,
     TEXTS,
     Hall,
+    known,
     open_hall,
+    stop,
 )
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
@@ -43,31 +42,6 @@ only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
     with open_hall(store, tmp_path) as opened:
         yield opened
-
-
-def known(hall: Hall, address: str = ANN, *, agreed: bool = True) -> int:
-    """Add a contact of Riverside's with this address; return the id of the address."""
-    with hall.store.write() as session:
-        contact = add_contact(session, hall.riverside.controller)
-        point = add_point(session, contact, address)
-        if agreed:
-            record_consent(session, hall.riverside, point.address_id)
-        return point.address_id
-
-
-def stop(hall: Hall, cause: BlockCause = BlockCause.OPT_OUT, **scope: Any) -> None:
-    """Block Ann's address at Riverside, unless told otherwise."""
-    about = {"controller": hall.riverside.controller, **scope}
-    with hall.store.write() as session:
-        moment = hall.clock.now()
-        block(
-            session,
-            address_id_of(session, ANN),
-            cause=cause,
-            occurred_at=moment,
-            now=moment,
-            **about,
-        )
 
 
 class TestThePress:

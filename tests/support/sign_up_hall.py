@@ -34,7 +34,7 @@ from sender.store.keys import register_key
 from sender.store.sign_ups import SignUp
 from sender.store.suppressions import Block
 from sender.store.tables import metadata
-from sender.vocabulary import Channel
+from sender.vocabulary import BlockCause, Channel
 from sender.web import confirm, housekeeping, pages, sign_up
 from sender.web.app import assemble
 from sender.web.limits import Limits
@@ -44,10 +44,15 @@ from tests.support.factory import (
     NOW,
     OPERATOR,
     Organisation,
+    add_contact,
     add_form,
     add_notice,
+    add_point,
     add_purpose,
+    address_id_of,
+    block,
     establish,
+    record_consent,
 )
 from tests.support.opt_out_door import Page, introduce
 from tests.support.web_context import SteppedClock
@@ -240,3 +245,28 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     body = message_from_bytes(path.read_bytes(), policy=policy.default).get_body(("plain",))
     return "" if body is None else str(body.get_content())
+
+
+def known(hall: Hall, address: str = ANN, *, agreed: bool = True) -> int:
+    """Add a contact of Riverside's with this address; return the id of the address."""
+    with hall.store.write() as session:
+        contact = add_contact(session, hall.riverside.controller)
+        point = add_point(session, contact, address)
+        if agreed:
+            record_consent(session, hall.riverside, point.address_id)
+        return point.address_id
+
+
+def stop(hall: Hall, cause: BlockCause = BlockCause.OPT_OUT, **scope: Any) -> None:
+    """Block Ann's address at Riverside, unless told otherwise."""
+    about = {"controller": hall.riverside.controller, **scope}
+    with hall.store.write() as session:
+        moment = hall.clock.now()
+        block(
+            session,
+            address_id_of(session, ANN),
+            cause=cause,
+            occurred_at=moment,
+            now=moment,
+            **about,
+        )
