@@ -21,6 +21,8 @@ from sender.campaigns.reply_mail import (
 )
 from sender.consent.ledger import ConsentAct, record
 from sender.consent.objection import lock_people
+from sender.contacts.addresses import ensure_address_ids
+from sender.contacts.mailbox import mailbox_of
 from sender.context import Context
 from sender.controllers.lookup import current_version
 from sender.errors import ProviderError, SenderError
@@ -41,11 +43,14 @@ from sender.store.deliveries import Reply
 from sender.store.sign_ups import SignUp
 from sender.suppression.journal import require_up_to_date
 from sender.suppression.links import public_address, token_keys
-from sender.vocabulary import ConsentKind
+from sender.vocabulary import Channel, ConsentKind
 
 KIND: Final = "sign-up-confirmation"
 ONE_WITHIN: Final = timedelta(days=30)
-"""One confirmation for an address, over all controllers."""
+"""One confirmation for a mailbox or number, over all controllers.
+
+Else a form could be made to fill one mailbox, whose every spelling with a plus sign is an address.
+"""
 TRY_AGAIN_AFTER: Final = timedelta(minutes=10)
 TRY_FOR: Final = timedelta(days=1)
 """How long after the request a confirmation may still be sent."""
@@ -94,28 +99,36 @@ def _send(context: Context, sign_up_id: int) -> bool:
 def _prepare(session: Session, context: Context, sign_up_id: int) -> PreparedReply | None:
     """Claim it and return the message; None where none may be sent, which ends it."""
     now = context.clock.now()
-    sign_up = _claimed(session, sign_up_id, now)
+    seen = session.get(SignUp, sign_up_id)
+    if seen is None or seen.address is None:
+        return None
+    mailbox_id = _mailbox_id(session, context, seen.channel, seen.address)
+    sign_up = _claimed(session, seen, mailbox_id, now)
     if sign_up is None:
         return None
     identity = identity_for(session, sign_up.controller_id, sign_up.channel)
-    if identity is None or not _may_send(session, sign_up, now):
+    is_asked = _had_one(session, mailbox_id, sign_up.reply_id, now)
+    if identity is None or is_asked or not _may_send(session, sign_up, now):
         _give_up(session, sign_up)
         return None
-    reply = _reply(session, sign_up, now)
+    reply = _reply(session, sign_up, mailbox_id, now)
     sign_up.due_at, sign_up.reply_id = None, reply.id
     session.flush()
     return _message(session, context, sign_up, identity, now)
 
 
-def _claimed(session: Session, sign_up_id: int, now: datetime) -> SignUp | None:
+def _mailbox_id(session: Session, context: Context, channel: Channel, address: str) -> int:
+    """Return the ledgers' number of the plainest spelling, which is not itself written to."""
+    plainest = mailbox_of(address) if channel is Channel.EMAIL else address
+    return ensure_address_ids(session, context.hasher, channel, [plainest], for_a_no=True)[plainest]
+
+
+def _claimed(session: Session, seen: SignUp, mailbox_id: int, now: datetime) -> SignUp | None:
     """Lock the person, then the row, as an erasure does; None if somebody else was quicker."""
-    seen = session.get(SignUp, sign_up_id)
-    if seen is None:
-        return None
-    lock_people(session, seen.controller_id, [seen.address_id])
+    lock_people(session, seen.controller_id, [seen.address_id, mailbox_id])
     return session.scalar(
         select(SignUp)
-        .where(SignUp.id == sign_up_id, SignUp.due_at <= now, SignUp.address.is_not(None))
+        .where(SignUp.id == seen.id, SignUp.due_at <= now, SignUp.address.is_not(None))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
@@ -127,16 +140,16 @@ def _may_send(session: Session, sign_up: SignUp, now: datetime) -> bool:
         and is_still_offered(session, sign_up, now)
         and not is_blocked(session, sign_up)
         and not said_no_since(session, sign_up, sign_up.requested_at)
-        and not _had_one(session, sign_up, now)
     )
 
 
-def _had_one(session: Session, sign_up: SignUp, now: datetime) -> bool:
+def _had_one(session: Session, mailbox_id: int, own_id: int | None, now: datetime) -> bool:
+    """Whether the mailbox got one lately, other than by an earlier try of this very reply."""
     earlier = select(Reply.id).where(
-        Reply.address_id == sign_up.address_id,
+        Reply.address_id == mailbox_id,
         Reply.kind == KIND,
         Reply.sent_at > now - ONE_WITHIN,
-        Reply.id.is_distinct_from(sign_up.reply_id),
+        Reply.id.is_distinct_from(own_id),
     )
     return session.scalar(earlier.limit(1)) is not None
 
@@ -150,8 +163,11 @@ def _give_up(session: Session, sign_up: SignUp) -> None:
         session.execute(delete(Reply).where(Reply.id == reply_id))
 
 
-def _reply(session: Session, sign_up: SignUp, now: datetime) -> Reply:
-    """Return the row of the confirmation; the first try writes it, with the `requested` events."""
+def _reply(session: Session, sign_up: SignUp, mailbox_id: int, now: datetime) -> Reply:
+    """Return the row of the confirmation; the first try writes it, with the `requested` events.
+
+    It counts for the mailbox; the sign-up says by which spelling it was reached.
+    """
     if sign_up.reply_id is not None:
         reply = session.get_one(Reply, sign_up.reply_id)
         reply.sent_at = now
@@ -159,7 +175,7 @@ def _reply(session: Session, sign_up: SignUp, now: datetime) -> Reply:
     record(session, _requested(session, sign_up), now)
     reply = Reply(
         controller_id=sign_up.controller_id,
-        address_id=sign_up.address_id,
+        address_id=mailbox_id,
         kind=KIND,
         sent_at=now,
     )

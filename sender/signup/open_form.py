@@ -20,6 +20,7 @@ from sender.errors import RefusedError
 from sender.store.consents import Notice, Purpose
 from sender.store.controllers import Controller, SenderIdentity
 from sender.store.sign_ups import SignUp, SignUpForm
+from sender.toml.model import is_slug
 from sender.vocabulary import Channel
 
 
@@ -67,7 +68,12 @@ class OpenForm:
 def read_open_form(
     session: Session, controller_slug: str, form_slug: str, now: datetime
 ) -> OpenForm | None:
-    """Return what the form offers now; None where there is no such form, or it takes nothing."""
+    """Return what the form offers now; None where there is no such form, or it takes nothing.
+
+    What is no slug is not looked up: PostgreSQL fails on some of what an address can hold.
+    """
+    if not (is_slug(controller_slug) and is_slug(form_slug)):
+        return None
     controller = session.scalar(select(Controller).where(Controller.slug == controller_slug))
     form = None if controller is None else latest_form(session, controller.id, form_slug)
     if controller is None or form is None or not form.is_open:

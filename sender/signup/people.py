@@ -2,12 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from typing import Final
+
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from sender.signup.evidence import OPERATOR
+from sender.store.contact_changes import ContactMerge, ContactPointMove
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.requests import SubjectRequest
 from sender.store.sign_ups import SignUp
 from sender.vocabulary import ContactSource
+
+_DETAILS: Final = ("external_ref", "title", "first_name", "last_name", "postcode", "source_detail")
 
 
 def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
@@ -15,7 +22,8 @@ def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
 
     An address that is known stays with its contact. One that an erasure emptied begins a new
     contact: what was erased does not come back. The two addresses of one form are one person, so
-    that an objection covers both, once both were confirmed.
+    that an objection covers both, once both were confirmed, in whichever order: a contact that
+    began with the other address, and is nothing else, gives it to this one.
     """
     point = _point(session, sign_up.controller_id, sign_up.address_id)
     if point is None:
@@ -32,6 +40,8 @@ def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
     elif point.address is None:
         point.contact_id = _new(session, sign_up, now).id
         point.address = sign_up.address
+    else:
+        _join_other(session, sign_up, point.contact_id, now)
     session.flush()
 
 
@@ -62,6 +72,45 @@ def _confirmed_beside(session: Session, sign_up: SignUp) -> Contact | None:
         .order_by(Contact.id)
         .limit(1)
     )
+
+
+def _join_other(session: Session, sign_up: SignUp, contact_id: int, now: datetime) -> None:
+    """Let the address that was confirmed first come to the contact that was there before."""
+    other = _confirmed_beside(session, sign_up)
+    if other is None or other.id == contact_id or not _is_bare(other):
+        return
+    found = select(ContactPoint).where(ContactPoint.contact_id == other.id)
+    points = session.scalars(found).all()
+    if len(points) == 1:
+        _merge(session, points[0], contact_id, now)
+
+
+def _is_bare(contact: Contact) -> bool:
+    """Whether nothing is known of the person but an address: no file or operator told of them."""
+    return not contact.attributes and not any(getattr(contact, name) for name in _DETAILS)
+
+
+def _merge(session: Session, point: ContactPoint, into_id: int, now: datetime) -> None:
+    """Write down whose the address was until now, as each merge does."""
+    from_id, point.contact_id = point.contact_id, into_id
+    session.add_all(
+        (
+            ContactPointMove(
+                contact_point_id=point.id,
+                from_contact_id=from_id,
+                to_contact_id=into_id,
+                moved_at=now,
+            ),
+            ContactMerge(
+                merged_contact_id=from_id, into_contact_id=into_id, merged_at=now, operator=OPERATOR
+            ),
+        )
+    )
+    merge, request = ContactMerge, SubjectRequest
+    session.execute(
+        update(merge).where(merge.into_contact_id == from_id).values(into_contact_id=into_id)
+    )
+    session.execute(update(request).where(request.contact_id == from_id).values(contact_id=into_id))
 
 
 def _new(session: Session, sign_up: SignUp, now: datetime) -> Contact:

@@ -88,8 +88,13 @@ def _joined_lines(value: str) -> str:
     return ", ".join(line.strip().rstrip(",") for line in value.splitlines() if line.strip())
 
 
+def is_slug(value: str) -> bool:
+    """Whether the text is a slug: 1 to 64 lower-case letters, digits and hyphens."""
+    return _SLUG.fullmatch(value) is not None
+
+
 def _slug(value: str) -> str:
-    if not _SLUG.fullmatch(value):
+    if not is_slug(value):
         raise refused(
             "is not a slug.", "Use 1 to 64 lower-case letters, digits and hyphens: north-ward."
         )

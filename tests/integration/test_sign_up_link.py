@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from sender.consent.objection import Objection, record_objection
 from sender.store.consents import ConsentPayload, ConsentState, Notice
+from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.engine import Store
 from sender.store.inbound import Alert
@@ -121,6 +123,36 @@ class TestThePress:
         assert {point.address for point in points} == {ANN, NUMBER}
         assert len({point.contact_id for point in points}) == 1
         assert hall.decision(NUMBER, channel=Channel.SMS).allowed
+
+    def test_so_they_do_where_one_was_known_and_the_other_was_confirmed_first(
+        self, hall: Hall
+    ) -> None:
+        email_id = known(hall, agreed=False)
+        hall.submit(email=ANN, mobile=NUMBER, agree=[NEWS, TEXTS])
+        hall.keep()
+        for place in (1, 0):
+            hall.press(hall.link(place), "confirm")
+        assert len({point.contact_id for point in hall.all(select(ContactPoint))}) == 1
+        [merge] = hall.all(select(ContactMerge))
+        assert hall.decision(NUMBER, channel=Channel.SMS).allowed
+        with hall.store.write() as session:
+            now = hall.clock.now()
+            objection = Objection(hall.riverside.id, email_id, now, "letter", "olive")
+            record_objection(session, objection, now)
+        assert hall.decision(NUMBER, channel=Channel.SMS).refusal is Reason.OBJECTED
+        assert merge.operator == "sender"
+
+    @only_sqlite
+    def test_a_contact_of_whom_more_is_known_stays_one(self, hall: Hall) -> None:
+        known(hall, agreed=False)
+        with hall.store.write() as session:
+            father = add_contact(session, hall.riverside.controller, first_name="Bob")
+            add_point(session, father, NUMBER, channel=Channel.SMS)
+        hall.submit(email=ANN, mobile=NUMBER, agree=[NEWS, TEXTS])
+        hall.keep()
+        for place in (1, 0):
+            hall.press(hall.link(place), "confirm")
+        assert len({point.contact_id for point in hall.all(select(ContactPoint))}) == 2
 
     @only_sqlite
     def test_an_address_that_was_not_confirmed_joins_nobody(self, hall: Hall) -> None:
