@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.eligibility import AFFIRMED
 from sender.consent.freshness import FreshnessPolicy, months_before
+from sender.consent.moved import MOVED, rests_on
 from sender.contacts.held import held_contacts, is_held, is_held_anywhere
 from sender.contacts.merged import merged_into
 from sender.controllers.retention_policy import LimitationYears, load_limitation
@@ -40,10 +41,12 @@ from sender.store.audit import AuditEvent, AuditPayload
 from sender.store.base import UtcDateTime
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.consents import ConsentEvent, ConsentPayload, ConsentState
+from sender.store.contact_changes import AddressMove
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.controllers import FreshnessPolicy as FreshnessRow
 from sender.store.deliveries import Delivery, DeliveryReliance
+from sender.store.id_lists import among
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.suppressions import SuppressionEvent, SuppressionPayload
 from sender.vocabulary import EVERY, ConsentFlaw
@@ -188,7 +191,8 @@ def _consent_due(session: Session, now: datetime, years: LimitationYears) -> Due
     """Return evidence that no message relied on since, and that none may rely on any more.
 
     A yes may be relied on for as long as the freshness policy says; where that is longer than the
-    limitation period, its evidence waits for that.
+    limitation period, its evidence waits for that. What a message relied on at a changed address
+    rests on the evidence of the old one.
     """
     event = ConsentEvent
     holds = _longest_holds(session)
@@ -202,10 +206,33 @@ def _consent_due(session: Session, now: datetime, years: LimitationYears) -> Due
         & ~is_held(event.controller_id, event.address_id)
         & _is_none(_relied_on_since(_limits(event.controller_id, now, years)))
         & _is_none(_relied_on_jointly_since(now, years))
+        & ~among(session, event.id, _rested_on_since(session, now, years))
     )
     return _owned(ConsentPayload.event_id, event.controller_id, condition).join(
         event, event.id == ConsentPayload.event_id
     )
+
+
+def _rested_on_since(session: Session, now: datetime, years: LimitationYears) -> set[int]:
+    """Return the yeses that were carried to changed addresses where messages relied on them."""
+    event, move = ConsentEvent, AddressMove
+    since = _is_none(_relied_on_since(_limits(event.controller_id, now, years)))
+    jointly = _is_none(_relied_on_jointly_since(now, years))
+    carried = (
+        select(event.id, event.method, event.source, since & jointly)
+        .join(
+            move,
+            (move.controller_id == event.controller_id) & (move.new_address_id == event.address_id),
+        )
+        .where(move.confirmed_at.is_not(None), event.method == MOVED)
+    )
+    rows = session.execute(carried).all()
+    before = {event_id: rests_on(method, source) for event_id, method, source, _ in rows}
+    found: set[int] = set()
+    for event_id, *_, is_out_of_time in rows:
+        while not is_out_of_time and (event_id := before.get(event_id) or 0):
+            found.add(event_id)
+    return found
 
 
 def _longest_holds(session: Session) -> dict[int, int]:

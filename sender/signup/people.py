@@ -1,7 +1,6 @@
 """Who confirmed is a contact of the controller from then on, by the address that was confirmed."""
 
 from datetime import datetime
-
 from typing import Final
 
 from sqlalchemy import select, update

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.codes import hash_code, new_code
 from sender.campaigns.reply_mail import hand_over
+from sender.consent.moved import MOVED
 from sender.consent.objection import lock_people
 from sender.contacts.addresses import ensure_address_ids
 from sender.context import Context
@@ -40,9 +41,6 @@ from sender.vocabulary import (
     ConsentKind,
     SuppressionAct,
 )
-
-ACTION: Final = "address-move"
-"""The source of what a move carries, and the method of its consent."""
 
 LEFT: Final = "address-left"
 """The source of the block on the old address."""
@@ -116,7 +114,7 @@ def tell_of_move(context: Context, told: NewAddress) -> Told:
         row = _row(session, context, ends, request_id, now)
         carried, objected = carry_what_was_refused(session, context, ends, contact, now)
         _leave(session, context, ends, now)
-        waiting = [*yeses_to_follow(session, ends), *yeses_left_behind(session, ends)]
+        waiting = [*yeses_to_follow(session, ends, row.told_at), *yeses_left_behind(session, ends)]
         because = _why_no_code(session, ends, waiting, now)
         prepared = None
         if not because:
@@ -279,7 +277,7 @@ def carry_what_was_refused(
 ) -> tuple[Carried, bool]:
     """Let each no of the old address hold at the new one; say how many, and whether all is one."""
     controller_id = ends.controller.id
-    carriage = Carriage(controller_id, ACTION, context.operator, now)
+    carriage = Carriage(controller_id, MOVED, context.operator, now)
     old, new = {ends.old_id: ends.channel}, {ends.new_id: ends.channel}
     carried = carry_noes(session, carriage, old, new)
     moments = objections_of(session, controller_id, contact, old)
@@ -302,15 +300,20 @@ def _leave(session: Session, context: Context, ends: Ends, now: datetime) -> Non
     suppress(session, [act], now)
 
 
-def yeses_to_follow(session: Session, ends: Ends) -> Sequence[ConsentEvent]:
-    """Return the sound yeses of the old address for purposes of which the new one says nothing."""
+def yeses_to_follow(session: Session, ends: Ends, told_at: datetime) -> Sequence[ConsentEvent]:
+    """Return the sound yeses of the old address for purposes of which the new one says nothing.
+
+    Without those from after the change was told of: by then the address may be a stranger's.
+    """
     spoken_for = select(ConsentState.purpose_id).where(
         ConsentState.controller_id == ends.controller.id,
         ConsentState.address_id == ends.new_id,
         ConsentState.status != ConsentKind.REQUESTED,
     )
     return session.scalars(
-        _sound_yeses(ends, ends.old_id).where(ConsentState.purpose_id.not_in(spoken_for))
+        _sound_yeses(ends, ends.old_id).where(
+            ConsentState.purpose_id.not_in(spoken_for), ConsentEvent.occurred_at <= told_at
+        )
     ).all()
 
 

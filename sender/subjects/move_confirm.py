@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.campaigns.codes import MAX_FAILURES, hash_code, is_code
 from sender.consent.ledger import ConsentAct, record
+from sender.consent.moved import MOVED, source_of_moved
 from sender.contacts.addresses import find_address_ids
 from sender.context import Context
 from sender.controllers.lookup import find_controller, purposes
@@ -20,7 +21,6 @@ from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.subjects.holding_still import hold_controller
 from sender.subjects.move import (
-    ACTION,
     Ends,
     block_of_leaving,
     carry_what_was_refused,
@@ -134,7 +134,8 @@ def _confirm(session: Session, context: Context, done: _Confirmation) -> tuple[s
         _add_point(session, contact, done)
     carry_what_was_refused(session, context, done.ends, contact, done.now)
     left_behind = yeses_left_behind(session, done.ends)
-    followed = [_moved(done, event) for event in yeses_to_follow(session, done.ends)]
+    follow = yeses_to_follow(session, done.ends, done.move.told_at)
+    followed = [_moved(done, event) for event in follow]
     event_ids = record(session, followed, done.now)
     _come_back(session, done)
     done.move.confirmed_at, done.move.confirmed_by = done.now, done.operator
@@ -174,8 +175,8 @@ def _moved(done: _Confirmation, event: ConsentEvent) -> ConsentAct:
         address_id=done.ends.new_id,
         kind=event.kind,
         occurred_at=event.occurred_at,
-        method=ACTION,
-        source=f"event {event.id}; new address confirmed {done.now:%Y-%m-%d} by {done.given.by}",
+        method=MOVED,
+        source=source_of_moved(event.id, done.now, done.given.by),
         operator=done.operator,
         notice_id=event.notice_id,
         ends_at=event.ends_at,

@@ -325,6 +325,20 @@ def test_a_block_at_all_controllers_follows_only_where_the_move_was_told(world: 
         assert allowed(session, [world.new_id]) == {(world.new_id, other.purpose.id)}
 
 
+def test_a_yes_of_whoever_has_the_old_address_since_does_not_follow(world: World) -> None:
+    world.tell()
+    world.clock.current += DAY
+    moment = world.clock.now()
+    with world.store.write() as session:
+        fundraising = add_purpose(session, world.party.controller, "fundraising")
+        record_consent(
+            session, world.party, world.old_id, purpose=fundraising, occurred_at=moment, now=moment
+        )
+    assert world.confirm() == ("campaign-news",)
+    with world.store.read() as session:
+        assert allowed(session, [world.new_id]) == {(world.new_id, world.party.purpose.id)}
+
+
 def test_a_no_said_at_the_new_address_is_not_overruled(world: World) -> None:
     with world.store.write() as session:
         record_consent(

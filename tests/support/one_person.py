@@ -1,5 +1,6 @@
 """Two records of one person, and what may be written to them before and after."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -199,3 +200,13 @@ def hold_in_force(session: Session, controller_id: int, address_ids: Sequence[in
         Block.cause == BlockCause.HOLD,
     )
     return session.scalar(query.limit(1)) is not None
+
+
+def codes_in(context: Context, address: str) -> list[str]:
+    """Return the codes that lie in the outbox for an address, in order."""
+    files = sorted(
+        context.settings.outbox.rglob("-*.eml"), key=lambda path: path.stat().st_mtime_ns
+    )
+    texts = [path.read_text() for path in files]
+    found = [re.search(r"your code is ([0-9A-Z]{8})", text) for text in texts if address in text]
+    return [match[1] for match in found if match]
