@@ -67,6 +67,7 @@ def main() -> None:
             run = session.get_one(Run, arguments.run)
         dispatcher = Dispatcher(
             store=context.store,
+            hasher=context.hasher,
             clock=context.clock,
             provider=provider,
             renderer=CampaignRenderer(frozenset(VALUES), email_renderer()),

@@ -111,6 +111,7 @@ class Carrier:
         try:
             return Dispatcher(
                 store=self.context.store,
+                hasher=self.context.hasher,
                 clock=self.context.clock,
                 provider=kit.provider,
                 renderer=kit.renderer,

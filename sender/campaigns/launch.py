@@ -185,6 +185,7 @@ class Launch:
             run = get_run(session, self.run_id)
         dispatcher = Dispatcher(
             store=context.store,
+            hasher=context.hasher,
             clock=context.clock,
             provider=self.provider,
             renderer=self.renderer,

@@ -81,6 +81,7 @@ def send_test(
             _add_delivery(session, context, run_id, listed, fields or {})
         dispatcher = Dispatcher(
             store=context.store,
+            hasher=context.hasher,
             clock=context.clock,
             provider=provider,
             renderer=renderer,

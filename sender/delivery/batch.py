@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sender.clock import Clock
 from sender.delivery.frequency import PeopleBusyError
 from sender.delivery.lanes import Call, Lanes
 from sender.delivery.last_look import LAST_LOOK_LIFETIME, Look, Prepared, look_and_mark
-from sender.delivery.outcomes import Outcome, record_outcomes
+from sender.delivery.outcomes import Outcome, record_outcomes, take_back
 from sender.delivery.pace import Pace
 from sender.delivery.recipients import Addressee
 from sender.delivery.runs import get_run, skip
+from sender.delivery.uncompared import block_listed
 from sender.providers.base import (
     Accepted,
     BatchResult,
@@ -37,7 +38,9 @@ from sender.rendering.refusal import MessageRefused
 from sender.rendering.testmark import marked_as_test
 from sender.store.engine import Store
 from sender.store.journal import JournalError
-from sender.vocabulary import Reason
+from sender.store.keys import AddressHasher
+from sender.suppression.foreign import has_uncompared
+from sender.vocabulary import Channel, Reason
 
 PROVIDER_HOLDS = timedelta(minutes=15)
 """How long a provider may hold a message back: its queue outlives a STOP."""
@@ -109,12 +112,14 @@ class RunFacts:
     """What a batch needs of its run.
 
     Attributes:
+        channel: by which they go.
         controller_slug: whose messages they are.
         controller_version_id: what the controller says of itself in them.
         is_test: whether they are marked as a test.
         expires_at: after this the provider must not deliver them any more, if there is such a time.
     """
 
+    channel: Channel
     controller_slug: str
     controller_version_id: int
     is_test: bool
@@ -130,6 +135,7 @@ class Batch:
     """
 
     store: Store
+    hasher: AddressHasher
     clock: Clock
     provider: Provider
     lanes: Lanes
@@ -239,25 +245,34 @@ class Batch:
             self.clock.sleep(min(left, _WAIT_SLICE).total_seconds())
             left -= _WAIT_SLICE
 
-    def _look(self, ready: Sequence[_Ready]) -> Look:
+    def _look(self, ready: Sequence[_Ready], *, is_compared: bool = False) -> Look:
         look: Look | None = None
+        at = self.clock.now()
         try:
             with self.store.write() as session:
-                look = look_and_mark(
-                    session,
-                    run_id=self.run_id,
-                    dispatcher_id=self.dispatcher_id,
-                    version_id=self.version_id,
-                    controller_version_id=self.facts.controller_version_id,
-                    prepared=[item.prepared for item in ready],
-                    at=self.clock.now(),
-                )
+                if is_compared or not has_uncompared(session):
+                    look = look_and_mark(
+                        session,
+                        run_id=self.run_id,
+                        dispatcher_id=self.dispatcher_id,
+                        version_id=self.version_id,
+                        controller_version_id=self.facts.controller_version_id,
+                        prepared=[item.prepared for item in ready],
+                        at=self.clock.now(),
+                    )
         except JournalError:  # marked, and to be called by nobody: a restore would forget it
             marked = set(look.marked) if look is not None else set()
             going = [item for item in ready if item.addressee.delivery_id in marked]
             self._record(going, [NotStarted()] * len(going))
             raise
+        if look is None:
+            self._block_listed(ready)
+            return self._look(ready, is_compared=True)
         return look
+
+    def _block_listed(self, ready: Sequence[_Ready]) -> None:
+        people = (item.addressee for item in ready)
+        block_listed(self.store, self.hasher, self.facts.channel, people, self.clock.now())
 
     def _call_of(self, share: Sequence[_Ready], start_before: float) -> Call:
         return lambda: self._call(share, start_before)
@@ -311,17 +326,22 @@ class Batch:
             )
             for item, result in zip(going, results, strict=True)
         ]
+
+        def write() -> None:
+            with self.store.write() as session:
+                run = get_run(session, self.run_id)
+                record_outcomes(session, run, self.dispatcher_id, outcomes, self.clock.now())
+
+        self._persistently(write)
+
+    def _persistently(self, write: Callable[[], None]) -> None:
+        """Write; a lost connection or a lock is waited out, since no call is made twice for it."""
         for pause in _RECORD_AGAIN_AFTER:
             try:
-                return self._write(outcomes)
-            except OperationalError:  # a lost connection or a lock; the calls are made and over
+                return write()
+            except OperationalError:
                 self.clock.sleep(pause.total_seconds())
-        return self._write(outcomes)
-
-    def _write(self, outcomes: Sequence[Outcome]) -> None:
-        with self.store.write() as session:
-            run = get_run(session, self.run_id)
-            record_outcomes(session, run, self.dispatcher_id, outcomes, self.clock.now())
+        return write()
 
 
 def _shares(going: Sequence[_Ready], size: int) -> Iterator[Sequence[_Ready]]:

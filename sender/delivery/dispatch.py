@@ -40,6 +40,7 @@ from sender.providers.base import Directive, DirectiveAction, Provider
 from sender.store.campaigns import Run
 from sender.store.controllers import Controller
 from sender.store.engine import Store
+from sender.store.keys import AddressHasher
 from sender.suppression.journal import require_up_to_date
 from sender.vocabulary import Reason, RunState
 
@@ -87,6 +88,7 @@ class Dispatcher:
 
     Attributes:
         store: the database.
+        hasher: of addresses, with the database's key.
         clock: the time; the provider must use the same.
         provider: the way out.
         renderer: of the run's current version.
@@ -109,6 +111,7 @@ class Dispatcher:
     """
 
     store: Store
+    hasher: AddressHasher
     clock: Clock
     provider: Provider
     renderer: Renderer
@@ -179,7 +182,11 @@ class Dispatcher:
             controller = session.get_one(Controller, run.controller_id)
             self.controller_version_id = self.controller_version_id or run.controller_version_id
             self._facts = RunFacts(
-                controller.slug, run.controller_version_id, run.is_test, run.expires_at
+                run.channel,
+                controller.slug,
+                run.controller_version_id,
+                run.is_test,
+                run.expires_at,
             )
             self._shares = Shares(
                 store=self.store,
@@ -416,6 +423,7 @@ class Dispatcher:
     def _batch(self, closes_at: datetime | None) -> Batch:
         return Batch(
             store=self.store,
+            hasher=self.hasher,
             clock=self.clock,
             provider=self.provider,
             lanes=self._lanes,

@@ -57,6 +57,21 @@ def any_scheme() -> ColumnElement[bool]:
     return exists(select(ForeignScheme.id))
 
 
+def has_uncompared(session: Session) -> bool:
+    """Return whether an address that is held may be on a list and not be blocked yet.
+
+    So it is from an import's first hashes until it has compared them with all addresses, which is
+    the last that it does. Any unfinished import counts: which of them bring hashes is not noted,
+    and a look too many finds nothing.
+    """
+    return session.connection().scalar(_UNCOMPARED) is True
+
+
+_UNCOMPARED = select(
+    any_scheme() & exists(select(ImportBatch.id).where(ImportBatch.finished_at.is_(None)))
+)
+
+
 def ensure_scheme(
     session: Session,
     algorithm: HashAlgorithm,

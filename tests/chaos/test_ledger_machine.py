@@ -339,7 +339,7 @@ class LedgerMachine(RuleBasedStateMachine):
             run = get_run(session, run_id)
         given: Any = (provider, OneMessage(MESSAGE), pace)  # only what a dispatcher uses of each
         dispatcher = Dispatcher(
-            store=self.store, clock=self.clock, provider=given[0], renderer=given[1],
+            store=self.store, hasher=HASHER, clock=self.clock, provider=given[0], renderer=given[1],
             opt_out_url=str, run_id=run_id, version_id=run.version_id, operator=OPERATOR,
             pace=given[2], by_hand=False, audience=self.audience,
         )  # fmt: skip

@@ -30,6 +30,7 @@ from sender.suppression.tokens import TokenKeys
 from sender.vocabulary import Channel, ControllerKind, ProviderName, RunState
 from tests.fakes.ses import SesFake
 from tests.support.factory import (
+    HASHER,
     NOW,
     OPERATOR,
     Organisation,
@@ -149,6 +150,7 @@ class World:
     ) -> Dispatcher:
         return Dispatcher(
             store=self.store,
+            hasher=HASHER,
             clock=self.clock,
             provider=provider,  # type: ignore[arg-type]  # it hands everything on
             renderer=renderer or make_renderer(),
