@@ -337,12 +337,18 @@ def _empty_values(session: Session, ids: Sequence[int], _now: datetime) -> None:
 def _empty_people(session: Session, ids: Sequence[int], now: datetime) -> None:
     """Empty the person; what the ledgers know by keyed hash stays, an objection among it.
 
-    With whatever was merged into them: of that only a reference is left.
+    With whatever was merged into them: of that only a reference is left. Whoever objected keeps the
+    reference, by which a file that tells of a new address of theirs is recognised (guidance ¶72).
     """
+    objected = select(Contact.id).where(Contact.id.in_(ids), Contact.objected_at.is_not(None))
+    known_by = session.scalars(objected).all()
+    kept = [*known_by, *merged_into(session, known_by)]
     ids = [*ids, *merged_into(session, ids)]
-    personal = ("external_ref", "title", "first_name", "last_name", "postcode", "locale",
-                "time_zone", "source_detail")  # fmt: skip
+    personal = ("title", "first_name", "last_name", "postcode", "locale", "time_zone",
+                "source_detail")  # fmt: skip
     values: dict[str, Any] = {**dict.fromkeys(personal), "attributes": {}}
+    nameless = update(Contact).where(Contact.id.in_(ids), Contact.id.not_in(kept))
+    session.execute(nameless.values(external_ref=None))
     session.execute(
         update(Contact).where(Contact.id.in_(ids)).values(**values, erased_at=now, updated_at=now)
     )

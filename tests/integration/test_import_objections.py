@@ -16,6 +16,9 @@ from sender.consent.person import load_person
 from sender.consent.policy import decide
 from sender.consent.scopes import load_scope
 from sender.contacts.addresses import ensure_address_ids
+from sender.context import Context
+from sender.evidence.retention import erase_expired
+from sender.settings import Settings
 from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
@@ -142,6 +145,25 @@ def test_erased_person_is_not_brought_back_and_stays_objected(
         fresh = world.bring_in(f"mobile,{CONSENT}\n07400123456,{BY_SMS}\n")
         assert fresh.counts.created == 1
         assert reason(world, "07400123456") is Reason.OBJECTED
+
+
+@pytest.mark.parametrize("objected", [True, False])
+def test_objection_outlives_the_date_until_which_somebody_was_kept(
+    world: World, *, objected: bool
+) -> None:
+    """The reference is the one thing by which the next file's new address is known as theirs."""
+    world.bring_in("external_ref,email,first_name\nA1,jo@example.org,Jo\n")
+    if objected:
+        object_by_email(world)
+    with world.store.write() as session:
+        past = world.clock.now().date() - timedelta(days=1)
+        session.execute(update(Contact).values(retain_until=past))
+    erase_expired(Context(Settings(), world.store, HASHER, world.clock, "tester"))
+    ((name, reference),) = world.all(select(Contact.first_name, Contact.external_ref))
+    assert (name, reference) == (None, "A1" if objected else None)
+    report = world.bring_in(f"external_ref,mobile,{CONSENT}\nA1,07400123456,{BY_SMS}\n")
+    assert report.counts.created == (0 if objected else 1)
+    assert report.counts.rejected == (1 if objected else 0)
 
 
 def test_objection_in_the_file_reaches_addresses_of_other_rows_and_files(world: World) -> None:
