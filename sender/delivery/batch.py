@@ -258,17 +258,25 @@ class Batch:
                         version_id=self.version_id,
                         controller_version_id=self.facts.controller_version_id,
                         prepared=[item.prepared for item in ready],
-                        at=self.clock.now(),
+                        at=at,
                     )
-        except JournalError:  # marked, and to be called by nobody: a restore would forget it
-            marked = set(look.marked) if look is not None else set()
-            going = [item for item in ready if item.addressee.delivery_id in marked]
-            self._record(going, [NotStarted()] * len(going))
+        except (JournalError, DBAPIError):  # perhaps marked, and to be called by nobody
+            if look is not None and look.marked:
+                self._take_back(look.marked, at)
             raise
         if look is None:
             self._block_listed(ready)
             return self._look(ready, is_compared=True)
         return look
+
+    def _take_back(self, marked: Sequence[int], marked_at: datetime) -> None:
+        def write() -> None:
+            now = self.clock.now()
+            with self.store.write() as session:
+                run = get_run(session, self.run_id)
+                take_back(session, run, self.dispatcher_id, marked, marked_at=marked_at, now=now)
+
+        self._persistently(write)
 
     def _block_listed(self, ready: Sequence[_Ready]) -> None:
         people = (item.addressee for item in ready)

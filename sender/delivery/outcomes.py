@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, literal, null, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    Update,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from sender.delivery.row_writes import write_accepted
@@ -56,6 +66,26 @@ def record_outcomes(
         skip_pending(session, run.id, Reason.CANCELLED)
     _remember_told(session, by_kind[Accepted], now)  # contacts are locked before addresses
     _block_rejected(session, run, by_kind[Rejected], now)
+
+
+def take_back(
+    session: Session,
+    run: Run,
+    dispatcher_id: int,
+    marked: Sequence[int],
+    *,
+    marked_at: datetime,
+    now: datetime,
+) -> None:
+    """Take a mark back whose commit failed, or whose fate nobody knows: no call followed it.
+
+    Only that very mark: where it was never made, somebody else may hold these deliveries by now.
+    """
+    statement = _returning(dispatcher_id).where(_TABLE.c.dispatched_at == marked_at)
+    rows = [{"delivery": row_id, "later": now, "code": None} for row_id in marked]
+    session.connection().execute(statement, rows)
+    if not run.state.is_open:
+        skip_pending(session, run.id, Reason.CANCELLED)
 
 
 def _write_accepted(
@@ -104,7 +134,12 @@ def _write_returned(
     Also from `unknown`, where recovery put it while this dispatcher was frozen: this dispatcher
     alone knows that its request never started, or was refused.
     """
-    statement = (
+    rows = [_coded(item) | {"later": now + _delay(item.result)} for item in outcomes]
+    session.connection().execute(_returning(dispatcher_id), rows)
+
+
+def _returning(dispatcher_id: int) -> Update:
+    return (
         update(Delivery)
         .where(
             _TABLE.c.id == bindparam("delivery"),
@@ -119,8 +154,6 @@ def _write_returned(
             dispatcher_id=null(),
         )
     )
-    rows = [_coded(item) | {"later": now + _delay(item.result)} for item in outcomes]
-    session.connection().execute(statement, rows)
 
 
 _WRITERS: dict[type[Any], Callable[[Session, Sequence[Outcome], int, datetime], None]] = {

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from sender.clock import SystemClock
 from sender.errors import DatabaseError
 from sender.store.driver_errors import without_values
+from sender.store.journal import JournalError
 from sender.store.journal_entries import notebook, noted_lines
 from sender.store.journal_marks import introduce
 
@@ -73,7 +74,7 @@ class Store:
         that whatever the journal holds is in the database, unless that was set back.
 
         Raises:
-            JournalError: committed, but not in the journal: it must not be acknowledged.
+            JournalError: committed, but not surely in the journal: it must not be acknowledged.
         """
         if self.journal is None:
             with Session(self.engine, expire_on_commit=False) as session, session.begin():
@@ -90,8 +91,14 @@ class Store:
         """Let the database know the journal's name, once a process, before it is relied on."""
         if journal == self._introduced:
             return
-        with Session(self.engine) as session, session.begin():
-            introduce(session, journal, now)
+        try:
+            with Session(self.engine) as session, session.begin():
+                introduce(session, journal, now)
+        except DBAPIError as error:  # after a commit: nobody may take it for rolled back
+            raise JournalError(
+                f"The database could not be told of its journal: {type(error).__name__}.",
+                remedy="Nothing is acknowledged until it can be. Look whether the database is up.",
+            ) from error
         self._introduced = journal
 
     @contextmanager

@@ -4,7 +4,9 @@ One JSON document a line. A line counts once it ends with a newline: a torn one,
 full disk, was acknowledged to nobody. Files only grow, so a place once read stays where it was.
 """
 
+import errno
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -20,6 +22,13 @@ from sender.store.keys import AddressHasher
 
 VERSION = 1
 _READ_BYTES = 1 << 20
+
+_LOOKS_AT_THE_LOCK = (0.001, 0.002, 0.004, 0.008, *itertools.repeat(0.01, 1_000))
+"""Seconds between looks at a lock that another process has, ten seconds in all.
+
+Each holds it for one write to the disk, unless it was stopped in the middle. A provider that brings
+an opt-out waits for 15 seconds at most, and comes again after an error.
+"""
 
 
 class JournalError(SenderError):
@@ -244,7 +253,7 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -285,6 +294,16 @@ class Journal:
                 "to all its keys.",
             )
         return header
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for the lock, but not for ever: whoever has it may stand still with it."""
+    for pause in _LOOKS_AT_THE_LOCK:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            threading.Event().wait(pause)
+    raise TimeoutError(errno.ETIMEDOUT, "another process holds it and does not let go")
 
 
 def _header(line: bytes) -> Header | None:

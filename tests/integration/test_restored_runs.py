@@ -1,19 +1,26 @@
 """Runs from a restored backup wait for a record of what was sent; lost ones repeat nobody."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.test_send import send_test
 from sender.clock import SystemClock
+from sender.delivery.last_look import Look, look_and_mark
+from sender.delivery.outcomes import take_back
 from sender.delivery.progress import Ending
+from sender.delivery.recovery import start_dispatcher
 from sender.delivery.replay_sent import SentAgain, write_down
 from sender.delivery.restored import has_lost_runs
-from sender.delivery.runs import move, pause
+from sender.delivery.runs import get_run, move, pause
 from sender.errors import RefusedError
 from sender.store.campaigns import Dispatcher, Run, RunPart
 from sender.store.controllers import ProviderAccount
@@ -370,3 +377,84 @@ def test_a_dispatcher_from_before_the_restore_has_no_say(office: Office, ses: Se
     assert launch.dispatch() is Ending.INTERRUPTED
     launch.close()
     assert len(ses.messages) == BATCH
+
+
+def cut_off() -> OperationalError:
+    return OperationalError("COMMIT", {}, ConnectionError())
+
+
+def _once(raised: Exception) -> Callable[..., None]:
+    """Return what raises at its first call alone."""
+    left = [raised]
+
+    def call(*_: object, **__: object) -> None:
+        if left:
+            raise left.pop()
+
+    return call
+
+
+def test_a_batch_whose_journal_the_database_does_not_know_is_not_sent(
+    office: Office, ses: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = prepare(office)
+    launch = prepare_launch(office.context, office.email())
+    monkeypatch.setattr(office.store, "_introduced", None)
+    monkeypatch.setattr("sender.store.engine.introduce", _once(cut_off()))
+    with pytest.raises(JournalError, match="told of its journal"):
+        launch.dispatch()
+    launch.close()
+    assert ses.messages == []
+    assert states(office, run_id) == {DeliveryState.PENDING: PEOPLE}
+    assert office.resume(run_id) is Ending.FINISHED
+    assert len(written_to(ses)) == PEOPLE
+
+
+def test_a_mark_whose_commit_was_not_answered_is_taken_back(
+    office: Office, ses: SesFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = prepare(office)
+    launch = prepare_launch(office.context, office.email())
+    fail, marked = _once(cut_off()), []
+
+    def look(session: Session, **named: Any) -> Look:
+        marked.append(look_and_mark(session, **named))
+        return marked[-1]
+
+    def after_commit(_session: Session) -> None:
+        if marked:
+            fail()
+
+    monkeypatch.setattr("sender.delivery.batch.look_and_mark", look)
+    event.listen(Session, "after_commit", after_commit)
+    try:
+        with pytest.raises(OperationalError):
+            launch.dispatch()
+    finally:
+        event.remove(Session, "after_commit", after_commit)
+    launch.close()
+    assert ses.messages == []
+    assert states(office, run_id) == {DeliveryState.PENDING: PEOPLE}
+    assert office.resume(run_id) is Ending.FINISHED
+    assert len(written_to(ses)) == PEOPLE
+
+
+def test_only_that_very_mark_is_taken_back(office: Office) -> None:
+    run_id = prepare(office)
+    with office.store.write() as session:
+        run, now = get_run(session, run_id), office.context.clock.now()
+        dispatcher_id = start_dispatcher(session, run_id, now)
+        ids = list(session.scalars(select(Delivery.id).where(Delivery.run_id == run_id)))
+        session.execute(
+            update(Delivery).values(
+                state=DeliveryState.DISPATCHING, dispatcher_id=dispatcher_id, dispatched_at=now
+            )
+        )
+        other = now - timedelta(microseconds=1)
+        take_back(session, run, dispatcher_id, ids, marked_at=other, now=now)
+    assert states(office, run_id) == {DeliveryState.DISPATCHING: PEOPLE}
+    with office.store.write() as session:
+        take_back(session, run, dispatcher_id, ids[:1], marked_at=now, now=now)
+    assert states(office, run_id) == {
+        DeliveryState.DISPATCHING: PEOPLE - 1, DeliveryState.PENDING: 1,
+    }  # fmt: skip

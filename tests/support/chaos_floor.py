@@ -70,7 +70,7 @@ class Floor:
 
     def hire(self, **variables: str) -> Child:
         """Start one more worker."""
-        variables = {"CHAOS_HOST": f"machine-{next(self._machines)}", **self.variables, **variables}
+        variables = {**self._machine(next(self._machines)), **self.variables, **variables}
         worker = self.world.start("worker", "--slots", str(SLOTS), **variables)
         self.workers.append(worker)
         return worker
@@ -96,8 +96,16 @@ class Floor:
     def launch(self, file: Path | None = None) -> Child:
         """Launch a campaign from a further machine; workers send it."""
         return self.world.launch(
-            file or self.world.campaign(), CHAOS_HOST="machine-0", **self.variables
+            file or self.world.campaign(), **self._machine(0), **self.variables
         )
+
+    def _machine(self, number: int) -> dict[str, str]:
+        """Return what makes a process one of another machine: its name, and its own journal."""
+        name = f"machine-{number}"
+        return {
+            "CHAOS_HOST": name,
+            "SENDER_JOURNAL": str(self.world.office.folder / f"{name}.journal"),
+        }
 
     def replace(self) -> int:
         """Start anew what has died; return how many that were."""

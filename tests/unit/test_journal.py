@@ -1,5 +1,6 @@
 """The journal file: whole lines, on the disk before anything is acknowledged, never glued."""
 
+import fcntl
 import os
 import resource
 import stat
@@ -155,6 +156,20 @@ def test_many_threads_and_two_writers_lose_nothing(path: Path) -> None:
         names = set(pool.map(lambda number: writers[number % 2].append([f"{number}"]), numbers))
     assert len(names) == 1
     assert sorted(map(int, lines_of(path))) == list(numbers)
+
+
+def test_a_lock_that_another_process_never_lets_go_is_not_waited_for_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sender.store.journal._LOOKS_AT_THE_LOCK", (0, 0.001))
+    journal = journal_at(path)
+    journal.append(["one"])
+    with path.open("rb") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        with pytest.raises(JournalError, match="another process holds it"):
+            journal.append(["two"])
+    journal.append(["three"])
+    assert lines_of(path) == ["one", "three"]
 
 
 class Held:
