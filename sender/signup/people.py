@@ -19,7 +19,7 @@ _DETAILS: Final = ("external_ref", "title", "first_name", "last_name", "postcode
 def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
     """Give the address in plain to the controller's contacts; its people are locked.
 
-    An address that is known stays with its contact. One that an erasure emptied begins a new
+    An address that is known stays with its contact. One that an erasure emptied leaves its
     contact: what was erased does not come back. The two addresses of one form are one person, so
     that an objection covers both, once both were confirmed, in whichever order: a contact that
     began with the other address, and is nothing else, gives it to this one.
@@ -29,7 +29,7 @@ def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
         session.add(
             ContactPoint(
                 controller_id=sign_up.controller_id,
-                contact_id=(_confirmed_beside(session, sign_up) or _new(session, sign_up, now)).id,
+                contact_id=_whose(session, sign_up, now).id,
                 channel=sign_up.channel,
                 address_id=sign_up.address_id,
                 address=sign_up.address,
@@ -37,11 +37,15 @@ def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
             )
         )
     elif point.address is None:
-        point.contact_id = _new(session, sign_up, now).id
+        point.contact_id = _whose(session, sign_up, now).id
         point.address = sign_up.address
     else:
         _join_other(session, sign_up, point.contact_id, now)
     session.flush()
+
+
+def _whose(session: Session, sign_up: SignUp, now: datetime) -> Contact:
+    return _confirmed_beside(session, sign_up) or _new(session, sign_up, now)
 
 
 def _point(session: Session, controller_id: int, address_id: int) -> ContactPoint | None:

@@ -143,6 +143,18 @@ class TestThePress:
         assert merge.operator == "sender"
 
     @only_sqlite
+    def test_so_they_do_where_one_was_erased_before(self, hall: Hall) -> None:
+        with hall.store.write() as session:
+            contact = add_contact(session, hall.riverside.controller, erased_at=NOW)
+            add_point(session, contact, ANN, erased=True)
+        hall.submit(email=ANN, mobile=NUMBER, agree=[NEWS, TEXTS])
+        hall.keep()
+        for place in (1, 0):
+            hall.press(hall.link(place), "confirm")
+        [fresh] = {point.contact_id for point in hall.all(select(ContactPoint))}
+        assert fresh != contact.id
+
+    @only_sqlite
     def test_a_contact_of_whom_more_is_known_stays_one(self, hall: Hall) -> None:
         known(hall, agreed=False)
         with hall.store.write() as session:
