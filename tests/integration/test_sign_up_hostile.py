@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 import requests
 
+from sender.signup.confirmation import KIND
+from sender.store.address_locks import lock_addresses
+from sender.store.deliveries import Reply
 from sender.store.engine import Store
+from tests.support.factory import address_id_of
 from tests.support.sign_up_hall import ANN, FORM, MAYORS, NEWS, TEXTS, Hall, open_hall
+from tests.support.waiting import Rival
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 JSON = {"controller": "riverside", "form": "web", "notice": 2, "agree": [NEWS], "email": ANN}
@@ -87,6 +92,26 @@ class TestOneMailbox:
         for address in ("an.n+2@gmail.com", "ann@googlemail.com", "a.nn@gmail.com"):
             hall.submit(email=address)
         assert hall.keep().sent == 0
+
+    @pytest.mark.parametrize("dialect", ["postgresql"])
+    def test_it_is_asked_once_by_two_that_send_at_once(self, hall: Hall) -> None:
+        hall.submit(email="ann+2@example.org")
+        with hall.store.write() as session:
+            mailbox_id = address_id_of(session, "ann@example.org")
+        rival = Rival(hall.store, hall.keep)
+        with hall.store.write() as session:
+            lock_addresses(session, [mailbox_id])
+            session.add(
+                Reply(
+                    controller_id=hall.mayor.id,
+                    address_id=mailbox_id,
+                    kind=KIND,
+                    sent_at=hall.clock.now(),
+                )
+            )
+            rival.start()
+        rival.finish()
+        assert hall.sent() == []
 
     @only_sqlite
     def test_dots_are_letters_elsewhere(self, hall: Hall) -> None:
