@@ -9,7 +9,14 @@ from sender.cli.common import ControllerOption, JsonFlag, examples, group, opene
 from sender.cli.output import Advance, Facts, Listing, Output
 from sender.contacts.find import list_batches
 from sender.controllers.lookup import find_controller
-from sender.imports.approval import BatchView, approve_batch, look_at_batch, revoke_batch
+from sender.imports.approval import (
+    BatchView,
+    approve_batch,
+    find_batch,
+    look_at_batch,
+    revoke_batch,
+)
+from sender.imports.ending import Ending, ending_of
 from sender.operators.permissions import another_may
 from sender.store.contacts import ImportBatch
 
@@ -82,7 +89,10 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Take back every consent that came with a batch, for good. Its opt-outs stay."""
+    """Take back every consent that came with a batch, for good. Its opt-outs stay.
+
+    Whom nothing else said to have agreed is kept for another 30 days only.
+    """
     output = Output(as_json=json_output)
     with opened() as context:
         with context.store.read() as session:
@@ -100,8 +110,21 @@ def revoke(
                 because=because,
                 progress=_steps(advance, view.consents),
             )
+        with context.store.read() as session:
+            ending = ending_of(session, find_batch(session, controller_id, batch))
+    told = {"ending": ending.people, "retain_until": ending.last_day if ending.people else None}
     words = f"Revoked: {people:,} consents of this batch count no more, in running sends too."
-    output.show({"batch": batch, "people": people}, words)
+    output.show({"batch": batch, "people": people, **told}, words, *_said(ending))
+
+
+def _said(ending: Ending) -> list[str]:
+    if not ending.people:
+        return []
+    told = (
+        f"People whom nothing else said to have agreed: {ending.people:,}. They are kept until "
+        f"{ending.last_day}; then sender retention apply erases their details (guidance ¶83)."
+    )
+    return [told]
 
 
 def _steps(advance: Advance, consents: int) -> Callable[[int], None]:

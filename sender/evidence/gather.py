@@ -125,8 +125,15 @@ def _contact(session: Session, controller_id: int, address_id: int) -> ContactSu
         source_detail=contact.source_detail,
         objected_at=contact.objected_at,
         erased_at=contact.erased_at,
-        address_is=Held.ERASED if point.address is None else Held.HELD,
+        address_is=_address_is(contact, point),
     )
+
+
+def _address_is(contact: Contact, point: ContactPoint) -> Held:
+    """Say whether the address is held; beside a no it may never have been kept in plain."""
+    if point.address is not None:
+        return Held.HELD
+    return Held.NONE if contact.erased_at is None else Held.ERASED
 
 
 def _answers(session: Session, controller_id: int, address_id: int) -> tuple[Answer, ...]:
@@ -147,8 +154,8 @@ def _gone(
     if contact is not None and contact.erased_at is not None:
         day = f"{contact.erased_at:%d %B %Y}"
         said.append(f"The person's name, address and attributes were erased on {day}.")
-    elif contact is not None and contact.address_is is Held.ERASED:
-        said.append("The address itself was erased; it is known by its keyed hash alone.")
+    elif contact is not None and contact.address_is is Held.NONE:
+        said.append("The address itself is not kept; it is known by its keyed hash alone.")
     if values := sum(one.values_are is Held.ERASED for one in messages):
         said.append(f"The personal values used in {values} of the messages were erased.")
     if evidence := sum(one.personal_is is Held.ERASED for one in consents):

@@ -132,8 +132,8 @@ def retention_rules(settings: Settings) -> tuple[Rule, ...]:
         ),
         Rule(
             "people",
-            "People stored without consent, who never agreed since (¶83)",
-            "until the date that the import was given",
+            "People stored without consent, or who came with a revoked batch (¶83)",
+            "until the date of the import, or 30 days from the revocation, unless they agreed",
             lambda _, now: _people_due(now),
             _empty_people,
         ),

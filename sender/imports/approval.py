@@ -6,7 +6,7 @@ approval that was cut short is carried through when it is said again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,8 @@ from sender.clock import Clock
 from sender.consent.ledger import Key, refold
 from sender.contacts.addresses import lock_addresses
 from sender.errors import NotFoundError, RefusedError
+from sender.imports.ending import give_end
+from sender.store.addresses import Address
 from sender.store.audit_trail import record as audit
 from sender.store.consents import ConsentEvent, Notice, Purpose
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
@@ -131,7 +133,8 @@ def revoke_batch(
     """Take back all yeses of a bad batch, at once and for good; its noes stay.
 
     Returns how many people's consent states were written. Running sends skip them at their last
-    look (guidance ¶57, ¶77).
+    look (guidance ¶57, ¶77). Whom nothing else ever said to have agreed is kept for a last while
+    only: `sender.imports.ending.ending_of` says how many, and until when (¶83).
 
     Raises:
         NotFoundError: the controller has no such batch.
@@ -211,6 +214,8 @@ def _settle(store: Store, clock: Clock, batch_id: int, progress: Progress) -> in
         with store.write() as session:
             lock_addresses(session, [address_id for _, _, address_id in keys])
             refold(session, keys)
+        if decided[1] is not None:
+            _end(store, batch_id, {address_id for _, _, address_id in keys})
         written += len(keys)
         above = keys[-1][2]
         progress(len(keys))
@@ -219,6 +224,11 @@ def _settle(store: Store, clock: Clock, batch_id: int, progress: Progress) -> in
         if decided == (batch.approved_at, batch.revoked_at):
             batch.settled_at = max(clock.now(), *(one for one in decided if one))
     return written
+
+
+def _end(store: Store, batch_id: int, address_ids: Collection[int]) -> None:
+    with store.write() as session:
+        give_end(session, session.get_one(ImportBatch, batch_id), sorted(address_ids))
 
 
 def _decided(store: Store, batch_id: int) -> tuple[datetime | None, datetime | None]:
@@ -257,31 +267,42 @@ def _yeses(batch_id: int, column: Any = ConsentEvent.id) -> Select[Any]:
 
 def _sample(session: Session, controller_id: int, event_ids: Sequence[int]) -> list[Sample]:
     query = (
-        select(ConsentEvent, Purpose.slug, Notice, ContactPoint, Contact)
+        select(ConsentEvent, Purpose.slug, Notice, Address.channel, ContactPoint.address, Contact)
         .join(Purpose, Purpose.id == ConsentEvent.purpose_id)
         .join(Notice, Notice.id == ConsentEvent.notice_id)
-        .join(
+        .join(Address, Address.id == ConsentEvent.address_id)
+        .outerjoin(
             ContactPoint,
             (ContactPoint.address_id == ConsentEvent.address_id)
             & (ContactPoint.controller_id == controller_id),
         )
-        .join(Contact, Contact.id == ContactPoint.contact_id)
+        .outerjoin(Contact, Contact.id == ContactPoint.contact_id)
         .where(ConsentEvent.id.in_(event_ids))
         .order_by(ConsentEvent.id)
     )
     return [
         Sample(
-            name=" ".join(part for part in (contact.first_name, contact.last_name) if part),
-            address=point.address or "erased",
-            channel=point.channel,
+            name=_name(contact),
+            address=address or _not_held(contact),
+            channel=channel,
             purpose=purpose,
             notice=f"{notice.slug}@{notice.version}",
             given_at=event.occurred_at,
             method=event.method,
             source=event.source,
         )
-        for event, purpose, notice, point, contact in session.execute(query)
+        for event, purpose, notice, channel, address, contact in session.execute(query)
     ]
+
+
+def _name(contact: Contact | None) -> str:
+    parts = () if contact is None else (contact.first_name, contact.last_name)
+    return " ".join(part for part in parts if part)
+
+
+def _not_held(contact: Contact | None) -> str:
+    """Say why there is no address: it went, or beside a no it was never kept in plain."""
+    return "erased" if contact is not None and contact.erased_at is not None else "not kept"
 
 
 def _warnings(session: Session, batch: ImportBatch, consents: int) -> list[str]:

@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from sender.consent.ledger import ConsentAct, record
 from sender.contacts.addresses import ensure_address_ids
-from sender.imports.consent_cells import ConsentCells, flaw_of, not_stored
+from sender.imports.basis import everything, has_living_yes, no_alone, tells_no, without_basis
+from sender.imports.consent_cells import ConsentCells, flaw_of
 from sender.imports.context import ImportContext
 from sender.imports.ledgers import KnownConsent, Ledgers
 from sender.imports.opt_out_cells import DEFAULT_SOURCE, OptOut
 from sender.imports.people import People, Person, conflict
+from sender.imports.placed import Placed, addresses_of, subjects_of
 from sender.imports.problem import Problem
 from sender.imports.reading import Storage
 from sender.imports.rows import Row
@@ -28,7 +30,6 @@ from sender.vocabulary import (
     Channel,
     ConsentFlaw,
     ConsentKind,
-    ContactSource,
 )
 
 
@@ -42,36 +43,6 @@ class ImportScope:
     operator: str
     now: datetime
     storage: Storage | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Placed:
-    """A row and whom it is about.
-
-    Attributes:
-        row: as it was read.
-        address_ids: of its addresses.
-        person: whom it was merged into; None where it is refused.
-        subjects: everybody whom its opt-outs count for, also where it is refused.
-        is_new: whether it brought the person.
-        is_changed: whether it told anything new.
-    """
-
-    row: Row
-    address_ids: dict[Channel, int]
-    person: Person | None
-    subjects: list[Person]
-    is_new: bool = False
-    is_changed: bool = False
-
-    @property
-    def outcome(self) -> str:
-        """Under which count the row goes."""
-        if self.person is None:
-            return "rejected"
-        if self.is_new:
-            return "created"
-        return "merged" if self.is_changed else "unchanged"
 
 
 def bring_in(session: Session, scope: ImportScope, rows: Sequence[Row]) -> Counter[str]:
@@ -110,6 +81,7 @@ class _Chunk:
         record(self._session, list(acts), self._scope.now)
         for placed in self._placed:
             self._tally[placed.outcome] += 1
+            self._tally["noes_alone"] += placed.is_no_alone
             self._tally["problems"] += len(placed.row.problems)
         return self._tally
 
@@ -136,34 +108,49 @@ class _Chunk:
         matched = self._people.matched(row, address_ids)
         if not row.is_refused and (problem := conflict(row, address_ids, matched)) is not None:
             row.refuse(problem)
-        if not row.is_refused and not matched and (problem := self._unwanted(row)) is not None:
-            row.refuse(problem)
+        if not row.is_refused:
+            self._require_reason(row, matched)
         if row.is_refused:
             return Placed(row, address_ids, None, [])
-        person = matched[0] if matched else self._people.new(self._scope.storage)
-        changed = person.take(row, address_ids)
+        person = matched[0] if matched else self._people.new()
+        changed = self._take(person, row, address_ids)
         self._people.index(person)
-        return Placed(row, address_ids, person, [person], not matched, changed)
+        return Placed(row, address_ids, person, [person], not matched, bool(matched) and changed)
+
+    def _require_reason(self, row: Row, matched: Sequence[Person]) -> None:
+        """Refuse somebody new of whom there is neither a consent nor a no to keep (¶83).
+
+        Where a no of theirs is kept already, it follows them to what the row names; no more.
+        """
+        is_on_file = bool(matched) and not matched[0].is_bare
+        if is_on_file or self._has_basis(row) or tells_no(row):
+            return
+        problem = without_basis(row, self._scope.context.slug)
+        if matched and matched[0].is_kept:
+            row.problems.append(problem)
+        else:
+            row.refuse(problem)
+
+    def _has_basis(self, row: Row) -> bool:
+        return self._scope.storage is not None or has_living_yes(row, self._scope.context.slug)
+
+    def _take(self, person: Person, row: Row, address_ids: dict[Channel, int]) -> bool:
+        """Merge a row into its person: its details where there is a reason to hold them."""
+        storage = self._scope.storage
+        person.objects = person.objects or any(one.is_objection for one in row.opt_outs)
+        person.objects |= not self._ledgers.objected.keys().isdisjoint(address_ids.values())
+        if person.is_bare and not self._has_basis(row):
+            return person.take(no_alone(row), address_ids)
+        if person.is_bare and storage is not None:
+            person.keep_for(storage)
+        return person.take(everything(row, is_stored=storage is not None), address_ids)
 
     def _name_subjects(self) -> None:
         """Find whom the noes of refused rows count for, also where a later row brought them."""
         for placed in self._placed:
             if placed.person is None:
                 matched = self._people.matched(placed.row, placed.address_ids)
-                placed.subjects = _subjects(placed.address_ids, matched)
-
-    def _unwanted(self, row: Row) -> Problem | None:
-        """Return why somebody new is not stored: there is no consent, and no no to keep (¶83)."""
-        if self._scope.storage is not None or any(one.cause.set_by_person for one in row.opt_outs):
-            return None
-        source: ContactSource = row.fields.get("source") or ContactSource.DIRECT
-        flaws = [flaw_of(one, self._scope.context.slug, source) for one in row.consents]
-        if any(
-            flaw is ConsentFlaw.NONE and consent.channel in row.addresses
-            for flaw, consent in zip(flaws, row.consents, strict=True)
-        ):
-            return None
-        return not_stored(flaws)
+                placed.subjects = subjects_of(placed.address_ids, matched)
 
     def _object(self) -> None:
         """Take the objections that the rows tell of."""
@@ -212,7 +199,7 @@ class _Chunk:
         for placed, opt_out in self._nos():
             if opt_out.channel is None:
                 continue
-            targets = _addresses(placed.subjects, opt_out.channel)
+            targets = addresses_of(placed.subjects, opt_out.channel)
             if not targets:
                 placed.row.problems.append(_NOTHING_TO_OPT_OUT)
                 continue
@@ -244,7 +231,7 @@ class _Chunk:
             purpose_id = opt_out.purpose_id
             if purpose_id is None:
                 continue
-            targets = _addresses(placed.subjects, None)
+            targets = addresses_of(placed.subjects, None)
             if not targets:
                 placed.row.problems.append(_NOTHING_TO_OPT_OUT)
                 continue
@@ -265,6 +252,8 @@ class _Chunk:
             address_id = placed.address_ids.get(consent.channel)
             if address_id is None and not placed.row.is_misread(consent.channel):
                 address_id = person.sole_address(consent.channel)
+                if address_id in person.blank and not person.is_bare:
+                    placed.row.problems.append(_NOT_IN_PLAIN)
             if address_id is None:
                 placed.row.problems.append(_NOTHING_TO_CONSENT)
                 continue
@@ -290,7 +279,9 @@ class _Chunk:
         They may have changed their address; their opt-out follows them (guidance ¶56).
         """
         assert placed.person is not None
-        others = [one for one in _addresses([placed.person], consent.channel) if one != address_id]
+        others = [
+            one for one in addresses_of([placed.person], consent.channel) if one != address_id
+        ]
         no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
         return no_at is not None and no_at >= consent.at
 
@@ -312,6 +303,7 @@ class _Chunk:
     def _count(self, placed: Placed, what: str, *, is_new: bool) -> None:
         self._tally[f"{what}_recorded" if is_new else f"{what}_unchanged"] += 1
         placed.is_changed = placed.is_changed or is_new
+        placed.is_heard = True
 
     def _block(
         self,
@@ -388,25 +380,8 @@ _NOTHING_TO_CONSENT = Problem(
     "The row has no address on the channel of its consent, and the person has none or several.",
     "Fill in the address that the consent is for.",
 )
-
-
-def _subjects(address_ids: dict[Channel, int], matched: list[Person]) -> list[Person]:
-    """Return whom the opt-outs of a refused row count for: its addresses and their owners.
-
-    An address that conflicts is somebody of its own; a row without one names only its owners.
-    """
-    addresses = {row_id: channel for channel, row_id in address_ids.items()}
-    if len(matched) == 1 and matched[0].is_erased:
-        matched[0].points.update(addresses)  # still the same person: an objection has to reach them
-        return matched
-    return [*matched, Person(points=addresses)] if addresses else matched
-
-
-def _addresses(people: Sequence[Person], channel: Channel | None) -> list[int]:
-    found = {
-        row_id
-        for person in people
-        for row_id, other in person.points.items()
-        if channel in {None, other}
-    }
-    return sorted(found)
+_NOT_IN_PLAIN = Problem(
+    "consent_channel",
+    "The consent was taken, but the address that it is for is known by its hash alone.",
+    "Fill the address in, so that it can be written to.",
+)

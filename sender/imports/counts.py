@@ -12,7 +12,7 @@ class Counts:
 
     Attributes:
         rows: records of the file.
-        created: rows that brought somebody new.
+        created: rows that brought somebody new, or a no that is kept alone.
         merged: rows that added something to somebody known.
         unchanged: rows that told nothing new.
         rejected: rows whose person was not taken.
@@ -22,6 +22,7 @@ class Counts:
         opt_outs_recorded: opt-outs that are new; an opt-out of several addresses counts once.
         opt_outs_unchanged: opt-outs that were in force already.
         objections_carried: addresses blocked because their person had objected before.
+        noes_alone: rows of somebody of whom no more is kept than what their no needs.
         hashes_matched: opt-outs that came as hashes and were found to be of addresses held already.
     """
 
@@ -36,6 +37,7 @@ class Counts:
     opt_outs_recorded: int = 0
     opt_outs_unchanged: int = 0
     objections_carried: int = 0
+    noes_alone: int = 0
     hashes_matched: int = 0
 
     def as_dict(self) -> dict[str, int]:

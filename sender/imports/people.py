@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sender.contacts.addresses import lock_addresses
 from sender.contacts.merged import merged_references, survivors
+from sender.imports.basis import Told
 from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS
 from sender.imports.problem import Problem
 from sender.imports.reading import Storage
@@ -33,9 +34,12 @@ class Person:
         fields: columns of `contact` by name, filled in or None.
         attributes: the controller's own data.
         points: every address id that they have, with its channel.
-        new_points: addresses that are about to be added, in plain.
+        blank: those among them that are known by their hash alone.
+        new_points: addresses that are about to be added.
+        plain: addresses that are about to be written in plain, new or not.
         merged_refs: references of contacts that were found to be the same person.
         objected_at: when they objected, if they did.
+        objects: whether a row tells of an objection, or names an address under one.
         is_erased: whether an erasure emptied the contact.
         is_changed: whether the contact's own row has to be written.
     """
@@ -44,9 +48,12 @@ class Person:
     fields: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, JsonValue] = field(default_factory=dict)
     points: dict[int, Channel] = field(default_factory=dict)
-    new_points: dict[int, tuple[Channel, str]] = field(default_factory=dict)
+    blank: set[int] = field(default_factory=set)
+    new_points: dict[int, Channel] = field(default_factory=dict)
+    plain: dict[int, str] = field(default_factory=dict)
     merged_refs: set[str] = field(default_factory=set)
     objected_at: datetime | None = None
+    objects: bool = False
     is_erased: bool = False
     is_changed: bool = False
 
@@ -56,19 +63,49 @@ class Person:
         source: ContactSource = self.fields.get("source") or ContactSource.DIRECT
         return source
 
-    def take(self, row: Row, address_ids: dict[Channel, int]) -> bool:
-        """Merge a row into what is known and tell whether that changed anything.
+    @property
+    def is_bare(self) -> bool:
+        """Whether no more is held of them than a no needs, or nothing yet."""
+        details = any(self.fields.get(name) is not None for name in _DETAILS)
+        has_plain = not self.blank.issuperset(self.points)
+        return not (self.is_erased or details or self.attributes or has_plain)
 
-        Cells that are filled in overwrite; attributes are merged; addresses are added.
+    @property
+    def is_kept(self) -> bool:
+        """Whether a contact is needed; a no to one address holds by that address's hash alone.
+
+        It is where later rows may mean the person by something else than that one address: by
+        their reference, by another address, or, after an objection, by any that they bring.
         """
-        fields = {name: value for name, value in row.fields.items() if value != self._get(name)}
+        names = len(self.points) + (self.fields.get("external_ref") is not None)
+        objected = self.objects or self.objected_at is not None
+        return self.id is not None or not self.is_bare or objected or names > 1
+
+    def keep_for(self, storage: Storage) -> None:
+        """Note what they are kept for without consent, and until when (guidance ¶83)."""
+        self.fields.update(retained_for=storage.purpose, retain_until=storage.until)
+        self.is_changed = True
+
+    def take(self, told: Told, address_ids: dict[Channel, int]) -> bool:
+        """Merge what a row tells into what is known and tell whether that changed anything.
+
+        Cells that are filled in overwrite; attributes are merged; addresses are added, and those
+        known by their hash alone become plain where the row may give them.
+        """
+        fields = {name: value for name, value in told.fields.items() if value != self._get(name)}
         if fields.get("external_ref") in self.merged_refs:
             del fields["external_ref"]  # the kept contact's own stays
-        attributes = {**self.attributes, **row.attributes}
+        attributes = {**self.attributes, **told.attributes}
         added = {
             row_id: channel for channel, row_id in address_ids.items() if row_id not in self.points
         }
-        if not fields and attributes == self.attributes and not added:
+        blank = self.blank | added.keys()
+        plain = {
+            address_ids[channel]: address
+            for channel, address in told.plain.items()
+            if address_ids[channel] in blank
+        }
+        if not (fields or added or plain) and attributes == self.attributes:
             return False
         if "source" in fields or "source_detail" in fields:
             fields["source_told_at"] = None  # a new source has to be told anew (guidance ¶76-77)
@@ -76,9 +113,9 @@ class Person:
         self.fields.update(fields)
         self.attributes = attributes
         self.points.update(added)
-        self.new_points.update(
-            {row_id: (channel, row.addresses[channel]) for row_id, channel in added.items()}
-        )
+        self.new_points.update(added)
+        self.plain.update(plain)
+        self.blank = blank - plain.keys()
         return True
 
     def sole_address(self, channel: Channel) -> int | None:
@@ -131,15 +168,22 @@ class People:
             query = select(Contact.__table__).where(self._among(Contact.id, some))
             for contact in self._session.execute(query).mappings():
                 by_id[contact["id"]] = self._known(dict(contact))
-            points = select(
-                ContactPoint.contact_id, ContactPoint.address_id, ContactPoint.channel
-            ).where(self._among(ContactPoint.contact_id, some))
-            for contact_id, address_id, channel in self._session.execute(points):
-                by_id[contact_id].points[address_id] = channel
-                self._by_address[address_id] = by_id[contact_id]
+            self._load_points(some, by_id)
             for into, reference in merged_references(self._session, some):
                 by_id[into].merged_refs.add(reference)
                 self._by_ref[reference] = by_id[into]
+
+    def _load_points(self, contact_ids: Sequence[int], by_id: dict[int, Person]) -> None:
+        point = ContactPoint
+        query = select(
+            point.contact_id, point.address_id, point.channel, point.address.is_(None)
+        ).where(self._among(point.contact_id, contact_ids))
+        for contact_id, address_id, channel, is_blank in self._session.execute(query):
+            person = by_id[contact_id]
+            person.points[address_id] = channel
+            self._by_address[address_id] = person
+            if is_blank:
+                person.blank.add(address_id)
 
     def matched(self, row: Row, address_ids: dict[Channel, int]) -> list[Person]:
         """Return everybody whom the row's reference or addresses belong to."""
@@ -148,10 +192,9 @@ class People:
             found.insert(0, self._by_ref.get(row.external_ref))
         return list(dict.fromkeys(person for person in found if person is not None))
 
-    def new(self, storage: Storage | None = None) -> Person:
-        """Return somebody who was not known; what they are kept for is noted, if that is said."""
-        fields = {} if storage is None else _kept(storage)
-        person = Person(fields=fields, is_changed=True)
+    def new(self) -> Person:
+        """Return somebody who was not known."""
+        person = Person(is_changed=True)
         self.everybody.append(person)
         return person
 
@@ -162,18 +205,20 @@ class People:
         self._by_address.update(dict.fromkeys(person.points, person))
 
     def write(self, now: datetime) -> None:
-        """Write new and changed people and their new addresses."""
-        self._insert([person for person in self.everybody if person.id is None], now)
+        """Write new and changed people and their addresses; not whom nothing needs but a no."""
+        kept = [person for person in self.everybody if person.is_kept]
+        self._insert([person for person in kept if person.id is None], now)
         changed = [
             {"id": person.id, "updated_at": now, **_columns(person)}
-            for person in self.everybody
+            for person in kept
             if person.is_changed
         ]
         if changed:
             self._session.execute(update(Contact), changed)
-        points = [row for person in self.everybody for row in self._points(person, now)]
+        points = [row for person in kept for row in self._points(person, now)]
         if points:
             insert_many(self._session, table_of(ContactPoint), points)
+        self._spell(kept, now)
 
     def _insert(self, people: list[Person], now: datetime) -> None:
         if not people:
@@ -192,15 +237,36 @@ class People:
             person.is_changed = False
 
     def _points(self, person: Person, now: datetime) -> Iterable[dict[str, Any]]:
-        for address_id, (channel, address) in person.new_points.items():
+        for address_id, channel in person.new_points.items():
             yield {
                 "controller_id": self._controller_id,
                 "contact_id": person.id,
                 "channel": channel,
                 "address_id": address_id,
-                "address": address,
+                "address": person.plain.get(address_id),
                 "created_at": now,
             }
+
+    def _spell(self, people: Sequence[Person], now: datetime) -> None:
+        """Write addresses in plain that were known by their hash alone: held from now on."""
+        spelled = [
+            {"of_address": address_id, "in_plain": address}
+            for person in people
+            for address_id, address in person.plain.items()
+            if address_id not in person.new_points
+        ]
+        if not spelled:
+            return
+        point = table_of(ContactPoint)
+        statement = (
+            update(point)
+            .where(
+                point.c.controller_id == self._controller_id,
+                point.c.address_id == bindparam("of_address"),
+            )
+            .values(address=bindparam("in_plain"), created_at=now)
+        )
+        self._session.execute(statement, spelled)
 
     def _among(self, of: InstrumentedAttribute[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         return among(self._session, of, values)
@@ -256,6 +322,8 @@ def conflict(row: Row, address_ids: dict[Channel, int], people: Sequence[Person]
 
 
 _FIELDS: Final = (*PERSON_COLUMNS, "source_told_at", "retained_for", "retain_until")
+_DETAILS: Final = frozenset(_FIELDS) - {"external_ref", "source"}
+"""What nobody needs to respect a no. The source is never empty, and says nothing of the person."""
 
 _ERASED: Final = Problem(
     "",
@@ -273,10 +341,6 @@ def _belongs_elsewhere(other: Person, address_ids: dict[Channel, int]) -> Proble
         "This address belongs to another contact of this controller.",
         "Give each address to one person: correct external_ref, or empty this cell.",
     )
-
-
-def _kept(storage: Storage) -> dict[str, Any]:
-    return {"retained_for": storage.purpose, "retain_until": storage.until}
 
 
 def _columns(person: Person) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class ContactPoint(Base):
     channel: Mapped[Channel]
     address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), index=True)
     address: Mapped[str | None] = mapped_column(String(320))
-    """The address in plain, as needed to send; emptied by an erasure."""
+    """The address in plain, as needed to send; emptied by an erasure, and never kept of somebody
+    of whom a no alone is."""
     created_at: Mapped[datetime]
 
 
