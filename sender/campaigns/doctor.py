@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sender.campaigns.accounts import open_account, usable_capacity
 from sender.campaigns.doctor_alerts import examine_alerts
+from sender.campaigns.doctor_database import examine_database
 from sender.campaigns.doctor_inbound import examine_inbound
 from sender.campaigns.findings import Finding, Health
 from sender.clock import Clock
@@ -44,6 +45,7 @@ def examine(settings: Settings, clock: Clock, *, ask_providers: bool) -> Iterato
         yield database
         if Health.BROKEN in {key.health, database.health}:
             return
+        yield from examine_database(store)
         yield from _in_database(settings, store, clock, ask_providers=ask_providers)
     finally:
         store.close()
