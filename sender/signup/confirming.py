@@ -251,9 +251,12 @@ def _object(session: Session, sign_up: SignUp, known: Sequence[int], now: dateti
 
 
 def _disowned_by(sign_up: SignUp) -> Select[int]:
-    event = SuppressionEvent
+    """Return the query for all that the press set, at the person's other addresses too."""
+    event, point = SuppressionEvent, ContactPoint
+    people = select(point.contact_id).where(point.address_id == sign_up.address_id)
+    theirs = select(point.address_id).where(point.contact_id.in_(people))
     return select(event.id).where(
-        event.address_id == sign_up.address_id,
+        (event.address_id == sign_up.address_id) | event.address_id.in_(theirs),
         event.act == SuppressionAct.SET,
         event.source == NOT_ME,
         event.occurred_at == sign_up.disowned_at,

@@ -172,13 +172,15 @@ def test_each_controller_keeps_as_long_as_its_own_file_says(context: Context) ->
     assert _both(context) == {"consent": due, "audit": {"-": 1, **due}}
 
 
+@pytest.mark.parametrize("longer", ["riverside", "hilltop"])
 def test_what_another_controllers_message_relied_on_is_kept_for_the_longer_period(
-    context: Context,
+    context: Context, longer: str
 ) -> None:
     limit = months_before(NOW, 120)
     with context.store.write() as session:
         body, other = establish(session), establish(session, "hilltop")
-        add_retention(session, other.controller, 10)
+        keeper = {"riverside": body, "hilltop": other}[longer]
+        add_retention(session, keeper.controller, 10)
         for at in (limit, limit + MOMENT):
             contact, event_id = _agreed(session, body, months_before(NOW, 130))
             joint = _sent(session, other, None, at, contact)

@@ -226,9 +226,10 @@ class TestTheirOwnUnsubscribe:
         assert hall.post(link, {"act": "confirm"}).status == 410
         assert hall.kinds() == ["requested"]
 
-    def test_so_does_a_withdrawal(self, hall: Hall) -> None:
+    @pytest.mark.parametrize("seconds", [0, 1])
+    def test_so_does_a_withdrawal(self, hall: Hall, seconds: int) -> None:
         link = hall.asked(email=ANN)
-        hall.wait(seconds=1)
+        hall.wait(seconds=seconds)
         now = hall.clock.now()
         with hall.store.write() as session:
             record_consent(
@@ -363,6 +364,16 @@ class TestHowLong:
         assert hall.post(link, {"act": "confirm"}).status == 410
         assert hall.decision().refusal is Reason.INVALID_ADDRESS
         assert hall.keep().erased == 0
+
+    @only_sqlite
+    def test_a_link_that_is_too_old_is_over_before_the_address_is_gone(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        hall.wait(days=7)
+        assert "confirm" in hall.get(link).acts
+        hall.wait(seconds=1)
+        assert hall.get(link).status == 410
+        assert hall.post(link, {"act": "confirm"}).status == 410
+        assert hall.kinds() == ["requested"]
 
     @only_sqlite
     def test_one_address_of_two_may_go_before_the_other(self, hall: Hall) -> None:

@@ -15,6 +15,7 @@ from sender.store.inbound import Alert
 from sender.store.journal import Journal, Owner
 from sender.store.keys import database_name
 from sender.store.sign_ups import SignUp
+from sender.store.suppressions import SuppressionEvent
 from sender.subjects.erase import erase
 from sender.subjects.export import export
 from sender.subjects.whom import Asked
@@ -24,7 +25,7 @@ from tests.fakes.http import Fault
 from tests.fakes.ses import SesFake, error_answer
 from tests.fakes.twilio import TwilioFake
 from tests.support.campaign_folder import CREDENTIALS, use_fakes
-from tests.support.factory import HASHER, address_id_of, block
+from tests.support.factory import HASHER, add_contact, add_point, address_id_of, block
 from tests.support.sign_up_hall import ANN, MAYORS, NUMBER, TEXTS, Hall, open_hall
 from tests.support.waiting import Rival
 
@@ -260,6 +261,23 @@ class TestTheJournal:
         assert hall.post(link, {"act": "not-me"}).status == 200
         assert said == [1]
         assert '"sign-up-not-me"' in (tmp_path / "opt-outs.journal").read_text()
+
+    def test_so_are_the_persons_other_addresses(
+        self, hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with hall.store.write() as session:
+            contact = add_contact(session, hall.riverside.controller)
+            for address, channel in ((ANN, Channel.EMAIL), (NUMBER, Channel.SMS)):
+                add_point(session, contact, address, channel=channel)
+        link = hall.asked(email=ANN)
+        with_journal(hall, tmp_path)
+        _failing_once(monkeypatch)
+        assert hall.post(link, {"act": "not-me"}).status == 503
+        assert hall.post(link, {"act": "not-me"}).status == 200
+        told = (tmp_path / "opt-outs.journal").read_text().count('"sign-up-not-me"')
+        held = hall.all(select(SuppressionEvent.address_id))
+        assert told == len(held) == 3
+        assert hall.address_id(NUMBER, Channel.SMS) in held
 
     def test_a_database_that_is_behind_its_journal_asks_nobody(
         self, hall: Hall, tmp_path: Path
