@@ -13,6 +13,7 @@ from tests.support.chromium import find_chromium
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.quiet import Overheard
+from tests.support.statements import share_compiled_statements
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 DIALECTS = ["sqlite", "postgresql"]
@@ -58,6 +59,7 @@ def pytest_make_collect_report(
     return report
 
 
+share_compiled_statements()
 OVERHEARD = Overheard()  # warnings need no ear: each of them is an error
 
 
