@@ -19,10 +19,11 @@ _DETAILS: Final = ("external_ref", "title", "first_name", "last_name", "postcode
 def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
     """Give the address in plain to the controller's contacts; its people are locked.
 
-    An address that is known stays with its contact. One that an erasure emptied leaves its
-    contact: what was erased does not come back. The two addresses of one form are one person, so
-    that an objection covers both, once both were confirmed, in whichever order: a contact that
-    began with the other address, and is nothing else, gives it to this one.
+    An address that is known stays with its contact, also where beside a no its hash alone was kept.
+    One that an erasure emptied leaves its contact: what was erased does not come back. The two
+    addresses of one form are one person, so that an objection covers both, once both were
+    confirmed, in whichever order: a contact that began with the other address, and is nothing else,
+    gives it to this one.
     """
     point = _point(session, sign_up.controller_id, sign_up.address_id)
     if point is None:
@@ -36,10 +37,11 @@ def take_in(session: Session, sign_up: SignUp, now: datetime) -> None:
                 created_at=now,
             )
         )
-    elif point.address is None:
+    elif session.get_one(Contact, point.contact_id).erased_at is not None:
         point.contact_id = _whose(session, sign_up, now).id
         point.address = sign_up.address
     else:
+        point.address = point.address or sign_up.address
         _join_other(session, sign_up, point.contact_id, now)
     session.flush()
 

@@ -25,11 +25,13 @@ from sender.imports.basis import Told
 from sender.imports.counts import ImportReport
 from sender.imports.rows import Row
 from sender.settings import Settings
+from sender.signup.people import take_in
 from sender.store.addresses import Address
 from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.engine import open_store
 from sender.store.migrate import upgrade
+from sender.store.sign_ups import SignUp
 from sender.store.suppressions import Block
 from sender.subjects.erase import erase
 from sender.subjects.export import export
@@ -351,6 +353,20 @@ def test_the_persons_rights_hold_for_whom_a_no_alone_is_kept(world: World) -> No
         assert again.counts.consents_recorded in {0, 1}
         assert world.refusal(address) is not None
     assert world.all(select(func.count()).where(Contact.external_ref.is_not(None))) == [(0,)]
+
+
+def test_who_signs_up_stays_the_person_whose_noes_are_known(world: World) -> None:
+    bring(world, line("A1", JO, MOBILE, no="email"))
+    sign_up = SignUp(
+        controller_id=world.controller_id(),
+        channel=Channel.EMAIL,
+        address_id=world.address_id(JO),
+        address=JO,
+    )
+    with world.store.write() as session:
+        take_in(session, sign_up, NOW)
+    assert people(world) == [("A1", None)]
+    assert plain(world) == {None, JO}
 
 
 _examples = count()
