@@ -36,7 +36,7 @@ from tests.fakes.ses import SesFake
 from tests.fakes.sns import TOPIC, SnsFake
 from tests.fakes.twilio import TwilioFake
 from tests.support.campaign_folder import CREDENTIALS, Office, open_office
-from tests.support.factory import NOW, add_identity
+from tests.support.factory import NOW, add_identity, add_policy
 from tests.support.opt_outs import FORM, ONE_CLICK, OptOut, connect, text_message
 from tests.support.web_server import serve
 
@@ -111,6 +111,9 @@ def _prepare_accounts(office: Office) -> None:
     with office.store.write() as session:
         for account in session.scalars(select(ProviderAccount)):
             account.options = account.options | more.get(account.provider, {"rate_per_second": 400})
+        add_policy(  # or the brake would stop a run that half of the people want no more of
+            session, office.organisation.controller, brake={"least_accepted": 10 * PEOPLE}
+        )
 
 
 def acts_of(ends: Ends, run_id: int, channel: Channel) -> list[OptOut]:

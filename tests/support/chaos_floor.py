@@ -19,6 +19,9 @@ from sqlalchemy import select
 
 from sender.store.campaigns import Run
 from sender.store.deliveries import Delivery
+from sender.store.journal import Journal, Owner
+from sender.store.journal_marks import set_mark
+from sender.store.keys import database_name
 from sender.suppression.links import opt_out_links
 from sender.vocabulary import DeliveryState, RunState
 from tests.support.chaos_world import ChaosWorld
@@ -102,10 +105,18 @@ class Floor:
     def _machine(self, number: int) -> dict[str, str]:
         """Return what makes a process one of another machine: its name, and its own journal."""
         name = f"machine-{number}"
-        return {
-            "CHAOS_HOST": name,
-            "SENDER_JOURNAL": str(self.world.office.folder / f"{name}.journal"),
-        }
+        path = self.world.office.folder / f"{name}.journal"
+        if not path.exists():
+            self._begin_journal(path)
+        return {"CHAOS_HOST": name, "SENDER_JOURNAL": str(path)}
+
+    def _begin_journal(self, path: Path) -> None:
+        """Begin a machine's journal and let the database rely on it, as by `suppress replay`."""
+        context = self.world.office.context
+        with context.store.write() as session:
+            owner = Owner(context.hasher, database_name(session))
+            journal = Journal(path, owner, context.clock)
+            set_mark(session, journal.begin().name, path.stat().st_size, context.clock.now())
 
     def replace(self) -> int:
         """Start anew what has died; return how many that were."""
