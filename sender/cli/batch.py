@@ -54,7 +54,10 @@ def approve(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Let the consents of a batch count, after comparing a sample with its source."""
+    """Let the consents of a batch count, after comparing a sample with its source.
+
+    With --yes nobody is asked, and the audit trail says so; --json has the sample in its answer.
+    """
     output = Output(as_json=json_output)
     with opened() as context:
         with context.store.read() as session:
@@ -72,9 +75,11 @@ def approve(
                 batch_id=batch,
                 operator=context.operator,
                 by_another=by_another,
+                sample_shown=not yes,  # unasked, nobody need have looked
                 progress=_steps(advance, view.consents),
             )
-    output.show({"batch": batch, "people": people}, f"Approved: {people:,} consents count now.")
+    document = {"batch": batch, "people": people, **_looked_at(view)}
+    output.show(document, f"Approved: {people:,} consents count now.")
 
 
 @app.command(
@@ -177,15 +182,17 @@ def _show(output: Output, view: BatchView) -> None:
         )
         for one in view.sample
     ]
-    document = {
-        **batch,
-        "consents": view.consents,
-        "warnings": list(view.warnings),
-        "sample": list(view.sample),
-    }
     output.show(
-        document,
+        {**batch, **_looked_at(view)},
         Facts([*facts, ("Consents", view.consents)]),
         *[f"Look at this: {warning}" for warning in view.warnings],
         Listing(_SAMPLE, rows, empty="It brought no consent."),
     )
+
+
+def _looked_at(view: BatchView) -> dict[str, Any]:
+    return {
+        "consents": view.consents,
+        "warnings": list(view.warnings),
+        "sample": list(view.sample),
+    }

@@ -6,7 +6,7 @@ approval that was cut short is carried through when it is said again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -92,6 +92,7 @@ def approve_batch(
     batch_id: int,
     operator: str,
     by_another: bool,
+    sample_shown: bool = False,
     progress: Progress = lambda _people: None,
 ) -> int:
     """Let a batch's yeses count; return how many people's consent states were written.
@@ -103,6 +104,8 @@ def approve_batch(
         batch_id: which.
         operator: who approves.
         by_another: whether that has to be somebody else than who brought the file in.
+        sample_shown: whether a person saw the sample at a terminal and said yes to it there; where
+            none did, the audit trail says so.
         progress: told of each chunk.
 
     Raises:
@@ -116,7 +119,7 @@ def approve_batch(
         if batch.approved_at is None:
             batch.approved_at, batch.approved_by = clock.now(), operator
             batch.settled_at = None
-            _audit(session, batch, "contacts.batch.approve", operator, batch.approved_at)
+            _audit_approval(session, batch, operator, batch.approved_at, sample_shown=sample_shown)
     return _settle(store, clock, batch_id, progress)
 
 
@@ -145,7 +148,8 @@ def revoke_batch(
             batch.revoked_at, batch.revoked_by = clock.now(), operator
             batch.revoked_because = because
             batch.settled_at = None  # obeyed from now on, whatever another machine's clock said
-            _audit(session, batch, "contacts.batch.revoke", operator, batch.revoked_at)
+            because_of = {"because": batch.revoked_because}
+            _audit(session, batch, "revoke", operator, batch.revoked_at, details=because_of)
     return _settle(store, clock, batch_id, progress)
 
 
@@ -362,17 +366,31 @@ def _taken_back(batch_id: int) -> Select[Any]:
     return _yeses(batch_id, func.count()).where(same.exists())
 
 
-def _audit(session: Session, batch: ImportBatch, action: str, operator: str, at: datetime) -> None:
-    details: dict[str, Any] = {"batch": batch.id, "sha256": batch.file_hash.hex()}
-    if action.endswith("revoke"):
-        details["because"] = batch.revoked_because
-    elif operator == batch.operator:
-        details["by_who_brought_it_in"] = True
+def _audit_approval(
+    session: Session, batch: ImportBatch, operator: str, at: datetime, *, sample_shown: bool
+) -> None:
+    said = {
+        "by_who_brought_it_in": operator == batch.operator,
+        "sample_not_shown": not sample_shown,
+    }
+    odd = {name: True for name, is_so in said.items() if is_so}
+    _audit(session, batch, "approve", operator, at, details=odd)
+
+
+def _audit(
+    session: Session,
+    batch: ImportBatch,
+    what: str,
+    operator: str,
+    at: datetime,
+    *,
+    details: Mapping[str, Any],
+) -> None:
     audit(
         session,
         now=at,
         operator=operator,
-        action=action,
+        action=f"contacts.batch.{what}",
         controller_id=batch.controller_id,
-        details=details,
+        details={"batch": batch.id, "sha256": batch.file_hash.hex(), **details},
     )
