@@ -119,8 +119,10 @@ class Store:
         try:
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA busy_timeout={_LOG_TIMEOUT // _MILLISECOND}")
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT // _MILLISECOND}")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:  # the connection goes back to the pool, and its next writer waits as others do
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT // _MILLISECOND}")
         finally:
             connection.close()
 

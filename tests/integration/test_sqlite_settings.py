@@ -78,6 +78,21 @@ def test_every_connection_is_set_up(store: Store, pragma: str, value: object) ->
             assert session.scalar(text(f"PRAGMA {pragma}")) == value
 
 
+def test_a_log_that_could_not_be_emptied_leaves_the_next_writer_its_patience(store: Store) -> None:
+    def allow(action: int, name: str | None, *_: object) -> int:
+        is_checkpoint = (action, name) == (sqlite3.SQLITE_PRAGMA, "wal_checkpoint")
+        return sqlite3.SQLITE_DENY if is_checkpoint else sqlite3.SQLITE_OK
+
+    with closing(store.engine.raw_connection()) as connection:
+        sqlite: Any = connection.driver_connection
+        sqlite.set_authorizer(allow)
+    with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+        store.empty_log()
+    with store.read() as session:
+        waits = session.scalar(text("PRAGMA busy_timeout"))
+    assert waits == BUSY_TIMEOUT.total_seconds() * 1000
+
+
 def test_threads_lose_nothing(counting: Store) -> None:
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(count_up, counting) for _ in range(3)]:
