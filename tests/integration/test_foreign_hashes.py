@@ -145,6 +145,16 @@ def test_addresses_that_are_held_already_are_blocked_by_the_import(world: World)
     assert not is_blocked(world, JO)
 
 
+def test_all_that_are_held_are_looked_through(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "CHUNK", 2)
+    people = [f"person{number}@example.org" for number in range(7)]
+    world.bring_in("\n".join(("email,opt_out", *(f"{one}," for one in people))) + "\n")
+    assert hold(world, *people).counts.hashes_matched == len(people)
+    assert all(is_blocked(world, one) for one in people)
+
+
 def test_addresses_are_found_wherever_they_are_held_in_plain() -> None:
     models = {table.name for table in foreign.tables_in_plain()}
     assert models >= {one.__tablename__ for one in (ContactPoint, StagedRecipient, TestAddress)}
