@@ -41,7 +41,11 @@ def add(file: FileArgument, json_output: JsonFlag = False) -> None:
         change = add_controller(
             session, described, file, operator=context.operator, now=context.clock.now()
         )
-    _show_change(change, json_output=json_output)
+    reminder = (
+        "Lists of opt-outs that were imported before do not hold here, also if they were meant for "
+        f"all controllers. Bring them in again: sender suppress import FILE -c {change.slug}"
+    )
+    _show_change(change, reminder, json_output=json_output)
 
 
 @app.command(epilog=examples("sender controller update riverside.toml"))
@@ -208,16 +212,17 @@ def _statement(text: str) -> OptOutStatement:
         raise typer.BadParameter("write imported or none-exist", param_hint="--opt-outs") from None
 
 
-def _show_change(change: Change, *, json_output: bool) -> None:
+def _show_change(change: Change, *reminders: str, json_output: bool) -> None:
     document = {
         "controller": change.slug,
         "version": change.version,
         "done": change.done,
         "kept": change.kept,
+        "reminders": reminders,
     }
     head = f"{change.slug} is at version {change.version}."
     lines = change.done or ("Nothing was changed.",)
-    Output(as_json=json_output).show(document, head, *lines, *change.kept)
+    Output(as_json=json_output).show(document, head, *lines, *change.kept, *reminders)
 
 
 def _summary(session: Session, controller: Controller) -> dict[str, Any]:

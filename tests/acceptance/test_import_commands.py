@@ -130,3 +130,14 @@ def test_a_way_of_hashing_that_cannot_be_meant_is_refused(
     monkeypatch.setenv("OLD_SYSTEM_KEY", "a key of the old system")
     file = desk.write("hashes.csv", "email_hash\n" + "0" * 64 + "\n")
     assert desk.sender("suppress", "import", file, "-c", "riverside", *wrong).code == 2
+
+
+def test_who_adds_a_controller_is_told_that_lists_for_all_do_not_hold_there_yet(desk: Desk) -> None:
+    file = desk.write("old.csv", "email\nann@example.org\n")
+    desk.done("suppress", "import", file, "--all-controllers")
+    other = CONTROLLER_FILE.replace('"riverside"', '"hillside"')
+    added = desk.done("controller", "add", desk.write("hillside.toml", other))
+    assert "sender suppress import FILE -c hillside" in added.out
+    assert not blocked(desk, "hillside")
+    desk.done("suppress", "import", file, "-c", "hillside")
+    assert blocked(desk, "hillside")
