@@ -7,16 +7,18 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from sender.clock import SystemClock
 from tests.support.command_line import Desk
 
 AGREED: Final[Mapping[str, str]] = {
     "consent_purpose": "campaign-news",
     "consent_channel": "email",
     "consent_notice": "sign-up-form",
-    "consent_at": "2026-05-07 10:00",
+    "consent_at": f"{SystemClock().now() - timedelta(days=180):%Y-%m-%d} 10:00",
     "consent_method": "web-form",
     "consent_source": "https://riverside.example.org/join",
 }
