@@ -325,6 +325,15 @@ def test_a_block_at_all_controllers_follows_only_where_the_move_was_told(world: 
         assert allowed(session, [world.new_id]) == {(world.new_id, other.purpose.id)}
 
 
+def test_a_block_at_all_controllers_from_before_follows_too(world: World) -> None:
+    with world.store.write() as session:
+        block(session, world.old_id, cause=BlockCause.OPT_OUT)
+    assert world.tell().blocks == 1
+    with world.store.read() as session:
+        there = session.scalars(select(Block).where(Block.address_id == world.new_id)).all()
+        assert [one.controller_id for one in there] == [world.party.id]
+
+
 def test_a_yes_of_whoever_has_the_old_address_since_does_not_follow(world: World) -> None:
     world.tell()
     world.clock.current += DAY
