@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.office import Office
 from sender.campaigns.definition import load_campaign
 from sender.campaigns.launch import prepare_launch
+from sender.cli.app import seek_cycles_seldom
 from sender.context import open_context
 from sender.delivery.runs import count
 
@@ -65,6 +66,7 @@ def main() -> None:
 def launch(campaign: Path) -> dict[str, Any]:
     """Launch; return the fields of `Sent`."""
     samples: list[float] = []
+    seek_cycles_seldom()
     with open_context() as context:
         prepared = prepare_launch(context, load_campaign(campaign), any_time=True)
         sampler = threading.Thread(target=_sample, args=(samples,), daemon=True)
