@@ -1,5 +1,6 @@
 """Fixtures that all tests share: databases, the browser, hypothesis profiles, no skips in CI."""
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from sender.cli.app import seek_cycles_seldom
 from tests.support.chromium import find_chromium
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.postgres import PostgresServer, running_postgres
@@ -59,6 +61,13 @@ def pytest_make_collect_report(
     return report
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is there before the first test out of each later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+seek_cycles_seldom()  # as a `sender` process does
 share_compiled_statements()
 OVERHEARD = Overheard()  # warnings need no ear: each of them is an error
 
