@@ -14,14 +14,15 @@ from sender.consent.methods import CASEWORK_METHOD, is_no_act
 from sender.consent.notices import find_notice, require_valid_consent
 from sender.consent.objection import Objection, record_objection
 from sender.consent.purposes import find_purpose
-from sender.contacts.addresses import ensure_address_ids
+from sender.contacts.addresses import ensure_address_ids, lock_addresses
 from sender.controllers.lookup import find_controller
 from sender.errors import RefusedError
 from sender.store import audit_trail
 from sender.store.controllers import Controller
 from sender.store.keys import AddressHasher
 from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import EVERY, BlockCause, ConsentKind
+from sender.suppression.lifted import lifted_noes
+from sender.vocabulary import EVERY, BlockCause, Channel, ConsentKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def give(
 
     Raises:
         NotFoundError: no such controller, purpose or notice.
-        RefusedError: the wording cannot have got this yes, no method or source is given, or the
-            method is no act of consent.
+        RefusedError: the wording cannot have got this yes, no method or source is given, the
+            method is no act of consent, or the person said no since, also where that was lifted.
     """
     controller = find_controller(session, subject.controller)
     asked = find_purpose(session, controller, purpose)
@@ -75,6 +76,7 @@ def give(
     _require_described(act)
     require_valid_consent(seen, controller, subject.channel, purpose, act.occurred_at)
     address_id = _ensured(session, hasher, subject)
+    lock_addresses(session, [address_id])
     event = ConsentAct(
         controller_id=controller.id,
         purpose_id=asked.id,
@@ -87,6 +89,7 @@ def give(
         notice_id=seen.id,
         ends_at=until,
     )
+    _require_none_lifted_since(session, event, subject.channel)
     record_events(session, [event], act.now)
     _audit(session, controller, act, "consent.record", {"purpose": purpose})
     blocks = blocks_on(session, controller.id, address_id)
@@ -178,6 +181,16 @@ def _ensured(
         session, hasher, subject.channel, [subject.address], for_a_no=for_a_no
     )
     return found[subject.address]
+
+
+def _require_none_lifted_since(session: Session, yes: ConsentAct, channel: Channel) -> None:
+    """What a person asked for when they lifted a no is not what they had agreed to before it."""
+    noes = lifted_noes(session, yes.controller_id, [yes.address_id])
+    if any(no.covers(channel, yes.purpose_id) and no.said_at >= yes.occurred_at for no in noes):
+        raise RefusedError(
+            "The person opted out after this, and did not ask for it again.",
+            remedy="Record what they agreed to since.",
+        )
 
 
 def _require_described(act: Act) -> None:

@@ -276,14 +276,18 @@ class _Chunk:
     def _is_taken_back(self, placed: Placed, address_id: int, consent: ConsentCells) -> bool:
         """Whether the person said no since, at another address of theirs on the channel.
 
-        They may have changed their address; their opt-out follows them (guidance ¶56).
+        They may have changed their address; their opt-out follows them (guidance ¶56). A no at any
+        of their addresses that they lifted since counts too: they asked for what they were shown
+        then, not for what a later file tells of the time before.
         """
         assert placed.person is not None
-        others = [
-            one for one in addresses_of([placed.person], consent.channel) if one != address_id
-        ]
-        no_at = self._ledgers.no_at(others, consent.channel, consent.purpose_id)
-        return no_at is not None and no_at >= consent.at
+        channel, purpose_id = consent.channel, consent.purpose_id
+        theirs = {address_id, *addresses_of([placed.person], channel)}
+        noes = (
+            self._ledgers.no_at(sorted(theirs - {address_id}), channel, purpose_id),
+            self._ledgers.lifted_at(sorted(theirs), channel, purpose_id),
+        )
+        return any(no_at is not None and no_at >= consent.at for no_at in noes)
 
     def _agreed_before_the_freeze(self, address_id: int) -> bool:
         """Whether the address has a history of before: its person comes back by an act alone."""
@@ -367,7 +371,7 @@ _NOBODY_KNOWN = Problem(
 )
 _TAKEN_BACK = Problem(
     "consent_at",
-    "The person opted out since, at another address of theirs.",
+    "The person opted out since: at another address of theirs, or for a while.",
     "Leave the consent out. Should they agree again, record that act by itself.",
 )
 _FROZEN = Problem(

@@ -14,6 +14,7 @@ from sender.store.contacts import ImportBatch
 from sender.store.id_lists import among
 from sender.store.portable import chunks
 from sender.store.suppressions import Block, SuppressionEvent
+from sender.suppression.lifted import LiftedNo, lifted_noes
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, ConsentKind, SuppressionAct
 
 Blocked = tuple[int, str, BlockCause]
@@ -70,6 +71,9 @@ class Ledgers:
         self.block_times: dict[Blocked, list[datetime]] = defaultdict(list)
         self.release_times: dict[Blocked, list[datetime]] = defaultdict(list)
         self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
+        self._lifted: dict[int, list[LiftedNo]] = defaultdict(list)
+        for no in lifted_noes(session, controller_id, address_ids):
+            self._lifted[no.address_id].append(no)
             lambda: defaultdict(list)
         )
         self._unfinished: dict[tuple[int, int], list[InOrder]] = defaultdict(list)
@@ -126,6 +130,18 @@ class Ledgers:
         return max(times, default=None)
 
     def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
+    def lifted_at(
+        self, address_ids: Sequence[int], channel: Channel, purpose_id: int
+    ) -> datetime | None:
+        """Return when the person of these addresses last said a no there that was lifted since."""
+        times = [
+            no.said_at
+            for address_id in address_ids
+            for no in self._lifted[address_id]
+            if no.covers(channel, purpose_id)
+        ]
+        return max(times, default=None)
+
         query = select(
             Block.address_id,
             Block.controller_id,
