@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -251,7 +252,7 @@ def replay(
             without=without or (),
             block_everywhere=block_everywhere,
             nobody_was_sent=nobody_was_sent,
-            erase_again=erase_again,
+            erase_again=partial(erase_again, hasher=context.hasher),
         ).run(dry_run=dry_run, progress=advance)
     show_replay(output, done, dry_run=dry_run)
 

@@ -11,6 +11,7 @@ from sender.contacts.addresses import find_address_ids
 from sender.contacts.written_name import read_name
 from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
+from sender.store.erased_references import shown
 from sender.store.keys import AddressHasher
 from sender.vocabulary import Channel, ContactSource
 
@@ -132,7 +133,7 @@ def _described(session: Session, contacts: Sequence[Contact]) -> list[Found]:
     return [
         Found(
             id=contact.id,
-            external_ref=contact.external_ref,
+            external_ref=shown(contact.external_ref),
             name=_name(contact),
             postcode=contact.postcode,
             addresses=tuple(

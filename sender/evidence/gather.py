@@ -34,6 +34,7 @@ from sender.store.consents import ConsentEvent
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.deliveries import Reply
+from sender.store.erased_references import shown
 from sender.store.keys import AddressHasher, database_name
 from sender.vocabulary import Channel
 
@@ -118,7 +119,7 @@ def _contact(session: Session, controller_id: int, address_id: int) -> ContactSu
     contact, point = row
     parts = (contact.title, contact.first_name, contact.last_name)
     return ContactSummary(
-        reference=contact.external_ref,
+        reference=shown(contact.external_ref),
         name=" ".join(part for part in parts if part),
         known_since=point.created_at,
         source=contact.source.value,

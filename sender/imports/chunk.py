@@ -63,7 +63,7 @@ class _Chunk:
         self._session = session
         self._scope = scope
         self._controller_id = scope.context.controller_id
-        self._people = People(session, self._controller_id)
+        self._people = People(session, scope.hasher, self._controller_id)
         self._tally: Counter[str] = Counter()
         self._told: set[Person] = set()  # who objected in these very rows
         self._newly_objected: list[int] = []

@@ -18,7 +18,9 @@ from sender.imports.rows import Row
 from sender.imports.values import JsonValue
 from sender.store.bulk import insert_many
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.erased_references import kept_reference
 from sender.store.id_lists import among
+from sender.store.keys import AddressHasher, require_unrotated
 from sender.store.portable import chunks, insert_rows, table_of
 from sender.vocabulary import Channel, ContactSource
 
@@ -132,12 +134,15 @@ class People:
 
     Args:
         session: a writing session.
+        hasher: with the database's key.
         controller_id: whose people; nobody else's are looked at.
     """
 
-    def __init__(self, session: Session, controller_id: int) -> None:
+    def __init__(self, session: Session, hasher: AddressHasher, controller_id: int) -> None:
         self._session = session
+        self._hasher = hasher
         self._controller_id = controller_id
+        self._of_erased: dict[str, str] = {}
         self._by_ref: dict[str, Person] = {}
         self._by_address: dict[int, Person] = {}
         self._contact_ids: list[int] = []
@@ -148,8 +153,16 @@ class People:
 
         Contacts are locked before addresses, and each in id order, as objections do it: two
         transactions that took them the other way round would wait for each other for ever.
+
+        Raises:
+            KeyRefusedError: the key was rotated since this process was started.
         """
-        self._contact_ids = sorted(self._ids_by_ref(refs) | self._ids_by_address(address_ids))
+        self._of_erased = {
+            kept_reference(self._hasher, self._controller_id, ref): ref for ref in refs
+        }
+        self._contact_ids = sorted(
+            self._ids_by_ref([*refs, *self._of_erased]) | self._ids_by_address(address_ids)
+        )
         known = set(address_ids)
         for some in chunks(self._contact_ids):
             locked = select(Contact.id).where(self._among(Contact.id, some)).order_by(Contact.id)
@@ -159,6 +172,7 @@ class People:
             )
             known.update(self._session.scalars(points))
         lock_addresses(self._session, known)
+        require_unrotated(self._session, self._hasher)
         return sorted(known)
 
     def load(self) -> None:
@@ -171,7 +185,7 @@ class People:
             self._load_points(some, by_id)
             for into, reference in merged_references(self._session, some):
                 by_id[into].merged_refs.add(reference)
-                self._by_ref[reference] = by_id[into]
+                self._by_ref[self._as_told(reference)] = by_id[into]
 
     def _load_points(self, contact_ids: Sequence[int], by_id: dict[int, Person]) -> None:
         point = ContactPoint
@@ -302,8 +316,12 @@ class People:
         )
         self.everybody.append(person)
         if contact["external_ref"] is not None:
-            self._by_ref[contact["external_ref"]] = person
+            self._by_ref[self._as_told(contact["external_ref"])] = person
         return person
+
+    def _as_told(self, reference: str) -> str:
+        """Return the reference as a row of the chunk has it, of an erased person too."""
+        return self._of_erased.get(reference, reference)
 
 
 def conflict(row: Row, address_ids: dict[Channel, int], people: Sequence[Person]) -> Problem | None:

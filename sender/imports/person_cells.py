@@ -11,6 +11,7 @@ from sender.imports.csv_file import Record
 from sender.imports.layout import ADDRESS_COLUMNS, PERSON_COLUMNS, Layout
 from sender.imports.problem import CellRefusedError, Problem
 from sender.imports.values import JsonValue, did_you_mean, line_of_text, word
+from sender.store.erased_references import is_kept
 from sender.vocabulary import Channel, ContactSource
 
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -124,7 +125,17 @@ def _time_zone(text: str) -> str:
     return text
 
 
+def _reference(text: str) -> str:
+    if is_kept(text):
+        raise CellRefusedError(
+            "This is what is kept of an erased person's reference, and none of yours.",
+            "Write the reference as your own records have it.",
+        )
+    return text
+
+
 _MEANING: Final[dict[str, Callable[[str], Any]]] = {
+    "external_ref": _reference,
     "source": _source,
     "locale": _locale,
     "time_zone": _time_zone,

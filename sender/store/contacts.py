@@ -27,6 +27,7 @@ class Contact(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     controller_id: Mapped[int] = mapped_column(ForeignKey("controller.id"))
     external_ref: Mapped[str | None] = mapped_column(String(200))
+    """The controller's own; of somebody erased who had objected, its keyed hash alone."""
     title: Mapped[str | None] = mapped_column(String(64))
     first_name: Mapped[str | None] = mapped_column(String(200))
     last_name: Mapped[str | None] = mapped_column(String(200))

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from sender.errors import DatabaseError
 from sender.store.addresses import Address
+from sender.store.contacts import Contact
+from sender.store.erased_references import PREFIX, is_kept, lifted_reference
 from sender.store.foreign_hashes import ForeignHash
 from sender.store.keys import AddressHasher, registered, require_key
 from sender.store.portable import table_of
@@ -72,7 +74,8 @@ def rewrite(
 ) -> int:
     """Bring every hash under the newest key, and return how many addresses there are.
 
-    So are the hashes by which opt-outs of other systems are kept.
+    So are the hashes by which opt-outs of other systems are kept, and those of the references of
+    erased people.
 
     The keys stay in this process: the database is given hashes only.
 
@@ -84,6 +87,7 @@ def rewrite(
     """
     addresses = _rewrite(session, table_of(Address), hasher, under, progress)
     _rewrite(session, table_of(ForeignHash), hasher, under, progress)
+    _rewrite_references(session, hasher, under)
     return addresses
 
 
@@ -103,6 +107,32 @@ def _rewrite(
         done += len(found)
         progress(len(found))
     return done
+
+
+def _rewrite_references(session: Session, hasher: AddressHasher, under: str) -> None:
+    """They lie among contacts, and are few: of people who objected and were erased."""
+    contact = table_of(Contact)
+    query = (
+        select(contact.c.id, contact.c.external_ref)
+        .where(contact.c.erased_at.is_not(None), contact.c.external_ref.startswith(PREFIX))
+        .order_by(contact.c.id)
+        .limit(ROWS_AT_ONCE)
+    )
+    writing = (
+        update(contact)
+        .where(contact.c.id == bindparam("row_id"))
+        .values(external_ref=bindparam("made"))
+    )
+    last = 0
+    while found := session.execute(query.where(contact.c.id > last)).all():
+        made = [
+            {"row_id": row_id, "made": lifted_reference(hasher, reference, under)}
+            for row_id, reference in found
+            if is_kept(reference)
+        ]
+        if made:
+            session.connection().execute(writing, made)
+        last = found[-1].id
 
 
 def _write(session: Session, table: Table, ids: Sequence[int], hashes: Sequence[bytes]) -> None:

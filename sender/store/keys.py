@@ -48,11 +48,15 @@ class AddressHasher:
         """Return the 32-byte hash by which another system's hash of an address is kept."""
         return self._nested(b"foreign\0" + digest, 0)
 
+    def hash_reference(self, controller_id: int, reference: str) -> bytes:
+        """Return the 32-byte hash by which a controller's reference of a person is known."""
+        return self._nested(f"reference\0{controller_id}\0{reference}".encode(), 0)
+
     def lift(self, key_hash: bytes, written_under: str) -> bytes:
         """Return what became of a hash that was made when this key was the newest.
 
         Args:
-            key_hash: of an address, or of another system's hash.
+            key_hash: of an address, of another system's hash, or of a reference.
             written_under: the fingerprint of the key.
 
         Raises:

@@ -1,8 +1,9 @@
 """Erase a person: every personal value goes, the history that names nobody stays.
 
 What stays is the address by its keyed hash with its blocks and the acts of the ledgers, so that a
-no holds for good, and the same address brought in again is still not written to. The evidence of a
-consent that a message relied on stays as the hash-chained act without its payload.
+no holds for good, and the same address brought in again is still not written to. Of somebody who
+objected the reference stays too, by a keyed hash. The evidence of a consent that a message relied
+on stays as the hash-chained act without its payload.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,14 @@ from sender.store.consents import ConsentEvent, ConsentState
 from sender.store.contacts import Contact, ImportBatch
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
+from sender.store.erased_references import kept_reference
 from sender.store.journal_entries import ERASURE
+from sender.store.keys import AddressHasher, require_unrotated
+from sender.store.suppressions import Block
 from sender.subjects.holdings import HOLDINGS, Holding
 from sender.subjects.whom import Asked, Whom, controllers_asked, find_whom
 from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import BlockCause, ConsentKind, DeliveryState, Reason
+from sender.vocabulary import EVERY, BlockCause, ConsentKind, DeliveryState, Reason
 
 SOURCE = ERASURE
 """Of the block and the withdrawals that an erasure records."""
@@ -61,6 +65,7 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
 
     Raises:
         NotFoundError: there is no such controller.
+        KeyRefusedError: the key was rotated since this process was started.
     """
     now = context.clock.now()
     with context.store.write() as session:
@@ -71,17 +76,24 @@ def erase(context: Context, asked: Asked) -> list[Erased]:
         everywhere = asked.controller is None
         controllers = controllers_asked(session, asked)
         _lock(session, controllers, asked_id)
+        require_unrotated(session, context.hasher)
         people = [
             find_whom(session, controller, [asked_id], everywhere=everywhere)
             for controller in controllers
         ]
-        done = [_erase(session, whom, asked_id, context.operator, now) for whom in people]
+        done = [_erase(session, context, whom, asked_id, now) for whom in people]
     context.store.empty_log()
     return done
 
 
 def erase_again(
-    session: Session, controller_id: int, address_id: int, operator: str, now: datetime
+    session: Session,
+    controller_id: int,
+    address_id: int,
+    operator: str,
+    now: datetime,
+    *,
+    hasher: AddressHasher,
 ) -> None:
     """Empty a person whom a restored backup brought back; a replay brings the noes back itself.
 
@@ -91,12 +103,17 @@ def erase_again(
         address_id: an address by which they were known.
         operator: who restores.
         now: when.
+        hasher: with the database's key.
+
+    Raises:
+        KeyRefusedError: the key was rotated since this process was started.
     """
     controller = session.get_one(Controller, controller_id)
     _lock(session, [controller], address_id)
+    require_unrotated(session, hasher)
     whom = find_whom(session, controller, [address_id], everywhere=False)
     skipped = _skip_pending(session, whom)
-    _empty_everything(session, whom, now)
+    _empty_everything(session, hasher, whom, now)
     audit_trail.record(
         session,
         now=now,
@@ -117,11 +134,12 @@ def _lock(session: Session, controllers: Sequence[Controller], address_id: int) 
         lock_people(session, controller.id, [address_id])
 
 
-def _erase(session: Session, whom: Whom, asked_id: int, operator: str, now: datetime) -> Erased:
+def _erase(session: Session, context: Context, whom: Whom, asked_id: int, now: datetime) -> Erased:
+    operator = context.operator
     _withdraw(session, whom, operator, now)
     _block(session, whom, operator, now)
     skipped = _skip_pending(session, whom)
-    rows = _empty_everything(session, whom, now)
+    rows = _empty_everything(session, context.hasher, whom, now)
     audit_trail.record(
         session,
         now=now,
@@ -220,15 +238,49 @@ def _skip_pending(session: Session, whom: Whom) -> int:
     return len(pending)
 
 
-def _empty_everything(session: Session, whom: Whom, now: datetime) -> dict[str, int]:
+def _empty_everything(
+    session: Session, hasher: AddressHasher, whom: Whom, now: datetime
+) -> dict[str, int]:
     """Empty or remove every personal row; return how many, by table."""
+    references = _kept_references(session, hasher, whom)
     rows = {holding.model.__tablename__: _empty(session, holding, whom) for holding in HOLDINGS}
     session.execute(
         update(Contact)
         .where(Contact.id.in_(whom.contact_ids), Contact.erased_at.is_(None))
         .values(erased_at=now, updated_at=now)
     )
+    for contact_id, kept in references.items():
+        session.execute(update(Contact).where(Contact.id == contact_id).values(external_ref=kept))
     return rows
+
+
+def _kept_references(session: Session, hasher: AddressHasher, whom: Whom) -> dict[int, str]:
+    """Return by contact what stays of the references of somebody who objected, else nothing.
+
+    By it a later file with a new address of theirs is known to be about them (guidance ¶72).
+    """
+    if not _has_objected(session, whom):
+        return {}
+    query = select(Contact.id, Contact.external_ref).where(
+        Contact.id.in_(whom.contact_ids), Contact.external_ref.is_not(None)
+    )
+    return {
+        contact_id: kept_reference(hasher, whom.controller_id, reference)
+        for contact_id, reference in session.execute(query)
+        if reference
+    }
+
+
+def _has_objected(session: Session, whom: Whom) -> bool:
+    marked = select(Contact.id).where(
+        Contact.id.in_(whom.contact_ids), Contact.objected_at.is_not(None)
+    )
+    blocked = select(Block.event_id).where(
+        Block.address_id.in_(whom.address_ids),
+        Block.controller_id.in_((EVERY, whom.controller_id)),
+        Block.cause == BlockCause.OBJECTION,
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in (marked, blocked))
 
 
 def _empty(session: Session, holding: Holding, whom: Whom) -> int:

@@ -15,6 +15,7 @@ from sender.store.base import Base
 from sender.store.campaigns import Campaign, CampaignVersion, Run
 from sender.store.consents import ConsentEvent, Notice, Purpose
 from sender.store.controllers import Controller
+from sender.store.erased_references import shown
 from sender.store.portable import table_of
 from sender.subjects.holdings import HOLDINGS, MACHINERY, Holding
 from sender.subjects.whom import Asked, Whom, find_everybody
@@ -169,6 +170,9 @@ class _Words:
         """Return the row with names where there are any."""
         worded: Row = {}
         for column, value in row.items():
+            if column == "external_ref":
+                worded[column] = shown(value)
+                continue
             name = self._name(column, value) if isinstance(value, int) else ""
             worded[column.removesuffix("_id") if name else column] = name or value
         return worded
