@@ -35,7 +35,8 @@ class NoticeFile(Table):
         pre_ticked: whether the box was ticked beforehand; such a yes is none.
         bundled: whether agreeing was a condition of something else; such a yes is none.
         screenshot: a picture of the form as people saw it, of one that is archived.
-        signed_off_by: who answers for it that the words, the picture and the dates are right.
+        signed_off_by: who answers for it that the words, the picture and the dates are right;
+            needed where it was shown before the day on which it is recorded.
     """
 
     controller: Slug
@@ -89,8 +90,9 @@ def add_notice(session: Session, path: Path, *, operator: str, now: datetime) ->
 
     Raises:
         FileErrors: mistakes in the file, each with line, key and remedy.
-        FileError: the wording does not name a controller that it is said to name (¶55, ¶77), or
-            the file names a controller or purpose that is nowhere.
+        FileError: the wording does not name a controller that it is said to name (¶55, ¶77), the
+            file names a controller or purpose that is nowhere, or nobody answers for a wording of
+            before today.
     """
     file = read_model(path, NoticeFile)
     controller = _controller(session, file, path)
@@ -98,6 +100,7 @@ def add_notice(session: Session, path: Path, *, operator: str, now: datetime) ->
     latest = latest_notice(session, controller.id, file.slug)
     if latest is not None and all(getattr(latest, name) == columns[name] for name in columns):
         return NoticeChange(file.slug, latest.version, changed=False)
+    _require_vouched_for(session, file, path, controller, now)
     version = 1 if latest is None else latest.version + 1
     session.add(
         Notice(
@@ -201,7 +204,7 @@ def _columns(
             raise error_at(path, ("purposes", place), error.problem, error.remedy) from None
     wording = _wording(file, path)
     _require_named(session, file, path, wording)
-    zone = ZoneInfo(current_version(session, controller.id).time_zone)
+    zone = _zone(session, controller)
     shown_until = file.shown_until
     columns: dict[str, object] = {
         "wording": wording,
@@ -219,6 +222,26 @@ def _columns(
     if shown_until is not None and _moment(shown_until, zone) <= _moment(file.shown_from, zone):
         raise error_at(path, ("shown_until",), "must be later than shown_from.")
     return columns
+
+
+def _require_vouched_for(
+    session: Session, file: NoticeFile, path: Path, controller: Controller, now: datetime
+) -> None:
+    """What is recorded afterwards makes old yeses count: somebody answers for it (¶25, ¶55)."""
+    zone = _zone(session, controller)
+    today = _moment(now.astimezone(zone).date(), zone)
+    if file.signed_off_by is None and _moment(file.shown_from, zone) < today:
+        raise error_at(
+            path,
+            ("shown_from",),
+            "lies before today, and nobody answers for it.",
+            "Name in signed_off_by who knows that these very words were shown since then; or put "
+            "the day from which they are shown.",
+        )
+
+
+def _zone(session: Session, controller: Controller) -> ZoneInfo:
+    return ZoneInfo(current_version(session, controller.id).time_zone)
 
 
 def _wording(file: NoticeFile, path: Path) -> str:

@@ -112,6 +112,7 @@ _NOTICES = {
         controllers = ["national"]
         privacy_notice_url = "https://commons-party.example.org/privacy"
         shown_from = 2019-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
     "national-petition-partner": """
         controller = "national"
@@ -122,6 +123,7 @@ _NOTICES = {
         controllers = ["riverside"]
         privacy_notice_url = "https://riverside-commons.example.org/privacy"
         shown_from = 2021-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
     "national-forum": """
         controller = "national"
@@ -133,6 +135,7 @@ _NOTICES = {
         controllers = ["national"]
         privacy_notice_url = "https://commons-party.example.org/privacy"
         shown_from = 2021-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
     "riverside-doorstep": """
         controller = "riverside"
@@ -143,6 +146,7 @@ _NOTICES = {
         controllers = ["riverside"]
         privacy_notice_url = "https://riverside-commons.example.org/privacy"
         shown_from = 2019-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
     "riverside-library": """
         controller = "riverside"
@@ -154,6 +158,7 @@ _NOTICES = {
         controllers = ["riverside"]
         privacy_notice_url = "https://riverside-commons.example.org/privacy"
         shown_from = 2019-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
     "jones-website": """
         controller = "jones"
@@ -164,6 +169,7 @@ _NOTICES = {
         controllers = ["jones"]
         privacy_notice_url = "https://jones4riverside.example.org/privacy"
         shown_from = 2022-01-01
+        signed_off_by = "Sam Sample, data officer"
         """,
 }
 

@@ -28,6 +28,7 @@ purposes = ["campaign-news"]
 controllers = ["riverside"]
 privacy_notice_url = "https://riverside.example.org/privacy"
 shown_from = {shown_from}
+signed_off_by = "Pat Promoter"
 """
 PEOPLE = """\
 email,consent_purpose,consent_channel,consent_notice,consent_at,consent_method,consent_source

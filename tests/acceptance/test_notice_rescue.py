@@ -32,6 +32,7 @@ controllers = ["riverside"]
 privacy_notice_url = "https://riverside.example.org/privacy"
 shown_from = {shown_from}
 shown_until = {shown_until}
+signed_off_by = "Pat Promoter"
 """
 OLD, NEW, PETITION = range(1, 8), range(8, 20), range(20, 25)
 BROKEN, GONE = 25, 26
@@ -161,7 +162,7 @@ def test_what_shows_how_the_form_looked_is_kept_with_the_wording(desk: Desk) -> 
     text = NOTICE.format(
         slug="join-page", wording=WORDING["old"], shown_from="2023-01-01", shown_until="2025-01-01"
     )
-    said = 'screenshot = "join-page.png"\nsigned_off_by = "Pat Promoter, data officer"\n'
+    said = 'screenshot = "join-page.png"\n'
     desk.done("notice", "add", desk.write("join-page.toml", text + said))
     bring_in(desk)
     shown = desk.read("evidence", "person1@example.org", "-c", "riverside")
@@ -169,7 +170,7 @@ def test_what_shows_how_the_form_looked_is_kept_with_the_wording(desk: Desk) -> 
     assert wording["notice"] == "join-page@1"
     assert wording["screenshot"] == "join-page.png"
     assert wording["screenshot_sha256"] == sha256(picture.read_bytes()).hexdigest()
-    assert wording["signed_off_by"] == "Pat Promoter, data officer"
+    assert wording["signed_off_by"] == "Pat Promoter"
     page = desk.folder / "page.html"
     desk.done("evidence", "person1@example.org", "-c", "riverside", "--html", page)
     assert wording["screenshot_sha256"] in page.read_text()

@@ -38,11 +38,13 @@ def riverside(store: Store) -> Controller:
     return controller
 
 
-def add(store: Store, folder: Path, text: str = NOTICE_FILE) -> NoticeChange:
+def add(
+    store: Store, folder: Path, text: str = NOTICE_FILE, *, now: datetime = NOW
+) -> NoticeChange:
     path = folder / "notice.toml"
     path.write_text(text, encoding="utf-8")
     with store.write() as session:
-        return add_notice(session, path, operator=OPERATOR, now=NOW)
+        return add_notice(session, path, operator=OPERATOR, now=now)
 
 
 def changed(old: str, new: str) -> str:
@@ -201,3 +203,46 @@ def test_a_notice_of_another_controller_is_not_found(
         with pytest.raises(NotFoundError) as refused:
             find_notice(session, riverside, "signup-form")
     assert refused.value.remedy == "Did you mean sign-up-form?"
+
+
+UNSIGNED = NOTICE_FILE.replace('signed_off_by = "Pat Promoter"\n', "")
+"""NOW is 10 in the morning of 7 May 2026 where the controller is."""
+
+
+@pytest.mark.usefixtures("riverside")
+@pytest.mark.parametrize(
+    ("shown_from", "is_vouched_for"),
+    [
+        ("2023-01-01", False),
+        ("2026-05-06", False),
+        ("2026-05-06T22:59:59Z", False),
+        ("2026-05-06T23:00:00Z", True),
+        ("2026-05-07", True),
+        ("2026-05-08", True),
+    ],
+)
+def test_somebody_answers_for_a_wording_of_before_today(
+    *, store: Store, tmp_path: Path, shown_from: str, is_vouched_for: bool
+) -> None:
+    text = UNSIGNED.replace("2023-01-01", shown_from)
+    if is_vouched_for:
+        assert add(store, tmp_path, text).changed
+        return
+    with pytest.raises(FileError, match="nobody answers for it") as refused:
+        add(store, tmp_path, text)
+    assert (refused.value.line, refused.value.key) == (8, "shown_from")
+    assert "signed_off_by" in refused.value.remedy
+    assert add(store, tmp_path, text + 'signed_off_by = "Pat"\n').version == 1
+
+
+@pytest.mark.usefixtures("riverside")
+def test_what_was_recorded_on_its_day_stays_as_it_is_and_goes_back_on_nobodys_word(
+    store: Store, tmp_path: Path
+) -> None:
+    text = UNSIGNED.replace("2023-01-01", "2026-05-07")
+    add(store, tmp_path, text)
+    assert not add(store, tmp_path, text, now=NOW + timedelta(days=90)).changed
+    with pytest.raises(FileError, match="nobody answers for it"):
+        add(store, tmp_path, text.replace("by e-mail", "by email"), now=NOW + timedelta(days=90))
+    with pytest.raises(FileError, match="nobody answers for it"):
+        add(store, tmp_path, text.replace("2026-05-07", "2026-05-01"))

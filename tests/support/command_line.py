@@ -54,6 +54,7 @@ purposes = ["campaign-news"]
 controllers = ["riverside"]
 privacy_notice_url = "https://riverside.example.org/privacy"
 shown_from = 2023-01-01
+signed_off_by = "Pat Promoter"
 """
 
 
