@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from sender.cli.common import ControllerOption, JsonFlag, examples, group, opened
+from sender.cli.common import ControllerOption, JsonFlag, counted, examples, group, opened
 from sender.cli.output import Listing, Output
 from sender.controllers.lookup import find_controller
 from sender.errors import RefusedError
-from sender.signup.forms import add_form, find_form, list_forms
+from sender.signup.forms import FormChange, add_form, find_form, list_forms
 from sender.signup.open_form import open_form_of
 
 app = group("Public forms by which people sign up, and confirm it.")
@@ -27,7 +27,16 @@ def add(
     Output(as_json=json_output).show(
         change,
         f"Form {name} recorded." if change.changed else f"Unchanged: {name} is in force.",
+        *_not_sent(change),
     )
+
+
+def _not_sent(change: FormChange) -> list[str]:
+    if not change.not_sent:
+        return []
+    return [
+        f"It is closed: {counted(change.not_sent, 'confirmation')} that waited will not go out."
+    ]
 
 
 @app.command("list", epilog=examples("sender form list --controller riverside"))

@@ -33,7 +33,7 @@ from sender.signup.evidence import (
     site_of,
     source_of,
 )
-from sender.signup.open_form import identity_for, is_still_offered
+from sender.signup.open_form import identity_for, is_form_open, is_still_offered
 from sender.signup.standing import is_blocked, said_no_since
 from sender.signup.texts import Asked, confirmation
 from sender.signup.tokens import make_token
@@ -137,6 +137,7 @@ def _claimed(session: Session, seen: SignUp, mailbox_id: int, now: datetime) -> 
 def _may_send(session: Session, sign_up: SignUp, now: datetime) -> bool:
     return (
         now - sign_up.requested_at <= TRY_FOR
+        and is_form_open(session, sign_up)
         and is_still_offered(session, sign_up, now)
         and not is_blocked(session, sign_up)
         and not said_no_since(session, sign_up, sign_up.requested_at)

@@ -1,8 +1,9 @@
 """The press that agrees, and the press that says "that was not me".
 
 A press from the address itself is the second step: it records `given`, with the evidence of both,
-and lifts what the person's own unsubscribe had set, as far as it concerns what they ticked. "Not
-me" blocks the address at every controller, at once and however old the link is.
+and lifts what the person's own unsubscribe had set, as far as it concerns what they ticked. While
+the form is closed, maybe for somebody's attack on it, a press agrees to nothing. "Not me" blocks
+the address at every controller, at once and however old the link is.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from sender.signup.evidence import (
     shared_evidence,
     source_of,
 )
-from sender.signup.open_form import is_still_offered
+from sender.signup.open_form import is_form_open, is_still_offered
 from sender.signup.people import take_in
 from sender.signup.standing import blocks_on, is_blocked, said_no_since
 from sender.signup.texts import LASTS_DAYS
@@ -68,6 +69,8 @@ class LinkState(StrEnum):
     DISOWNED = "disowned"
     OVER = "over"
     """Too old, or overtaken: nothing can be agreed to by it any more."""
+    CLOSED = "closed"
+    """The form that it came from was closed: nothing can be agreed to by it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,9 @@ def read_question(session: Session, sign_up: SignUp, now: datetime) -> Question:
 
 
 def confirm(session: Session, sign_up: SignUp, now: datetime) -> None:
-    """Record that the holder of the address agreed; pressed again, or too late, it does nothing.
+    """Record that the holder of the address agreed.
+
+    Pressed again, too late, or while the form is closed, it does nothing.
 
     Raises:
         RefusedError: what the person set was set again at this very moment.
@@ -160,7 +165,9 @@ def _state(session: Session, sign_up: SignUp, now: datetime) -> LinkState:
         and not is_blocked(session, sign_up)
         and not said_no_since(session, sign_up, sign_up.requested_at)
     )
-    return LinkState.ASKING if is_asking else LinkState.OVER
+    if not is_asking:
+        return LinkState.OVER
+    return LinkState.ASKING if is_form_open(session, sign_up) else LinkState.CLOSED
 
 
 def _lock(session: Session, sign_up: SignUp) -> SignUp | None:

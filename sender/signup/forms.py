@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sender.consent.notices import latest_notice
@@ -17,7 +17,7 @@ from sender.errors import NotFoundError
 from sender.signup.open_form import latest_form, open_form_of
 from sender.store import audit_trail
 from sender.store.controllers import Controller
-from sender.store.sign_ups import SignUpForm
+from sender.store.sign_ups import SignUp, SignUpForm
 from sender.toml.model import HttpsUrl, Slug, Table, error_at, is_https, read_model, refused
 
 USUAL_MOST_A_DAY: Final = 500
@@ -58,11 +58,19 @@ class SignUpFormFile(Table):
 
 @dataclass(frozen=True, slots=True)
 class FormChange:
-    """What became of a form file; `version` is the one in force now."""
+    """What became of a form file.
+
+    Attributes:
+        slug: of the form.
+        version: the one in force now.
+        changed: whether it is a new one.
+        not_sent: how many confirmations waited to be sent and are not, because it was closed.
+    """
 
     slug: str
     version: int
     changed: bool
+    not_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class Listed:
 
 def add_form(session: Session, path: Path, *, operator: str, now: datetime) -> FormChange:
     """Record the form, or a new version of it; an unchanged one is left alone.
+
+    One that is closed sends no confirmation any more, also of what was asked for before.
 
     Raises:
         FileErrors: mistakes in the file, each with line, key and remedy.
@@ -115,15 +125,17 @@ def add_form(session: Session, path: Path, *, operator: str, now: datetime) -> F
         )
     )
     session.flush()
+    not_sent = 0 if file.open else _waiting(session, controller.id, file.slug)
+    closing = {} if file.open else {"not_sent": not_sent}
     audit_trail.record(
         session,
         now=now,
         operator=operator,
         action="form.add",
         controller_id=controller.id,
-        details={"form": file.slug, "version": version, "open": file.open},
+        details={"form": file.slug, "version": version, "open": file.open, **closing},
     )
-    return FormChange(file.slug, version, changed=True)
+    return FormChange(file.slug, version, changed=True, not_sent=not_sent)
 
 
 def list_forms(session: Session, slug: str, now: datetime) -> list[Listed]:
@@ -149,6 +161,21 @@ def find_form(session: Session, slug: str, form: str) -> SignUpForm:
     known = [row.slug for row in _latest(session, controller.id)]
     see = f"sender form list --controller {slug}"
     raise unknown(f"form {form} of controller {slug}", form, known, see=see)
+
+
+def _waiting(session: Session, controller_id: int, slug: str) -> int:
+    """Return how many confirmations of the form are due, or will be tried again."""
+    query = (
+        select(func.count())
+        .select_from(SignUp)
+        .join(SignUpForm, SignUpForm.id == SignUp.form_id)
+        .where(
+            SignUpForm.controller_id == controller_id,
+            SignUpForm.slug == slug,
+            SignUp.due_at.is_not(None),
+        )
+    )
+    return session.scalar(query) or 0
 
 
 def _listed(session: Session, controller: Controller, form: SignUpForm, now: datetime) -> Listed:

@@ -146,6 +146,13 @@ def is_still_offered(session: Session, sign_up: SignUp, now: datetime) -> bool:
     return offered.issuperset(sign_up.purpose_ids)
 
 
+def is_form_open(session: Session, sign_up: SignUp) -> bool:
+    """Whether the form that it was entered into takes sign-ups now, by its latest version."""
+    form = session.get_one(SignUpForm, sign_up.form_id)
+    latest = latest_form(session, form.controller_id, form.slug)
+    return latest is not None and latest.is_open
+
+
 def _is_over(session: Session, purpose: Purpose, now: datetime) -> bool:
     closed_from = closes_at(session, purpose.id)
     return closed_from is not None and closed_from <= now

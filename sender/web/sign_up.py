@@ -28,7 +28,9 @@ _FIELDS: Final = 100
 _LONGEST_NUMBER: Final = 9
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.NOT_FOUND: {"description": "No such form or link, or the form is not open."},
-    HTTPStatus.GONE: {"description": "The link is too old, or overtaken by a no."},
+    HTTPStatus.GONE: {
+        "description": "The link is too old, overtaken by a no, or of a closed form."
+    },
     HTTPStatus.CONFLICT: {"description": "The wording has changed since; the form anew."},
     HTTPStatus.UNPROCESSABLE_ENTITY: {"description": "Something is missing or not right."},
     HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Nothing was recorded; try again."},

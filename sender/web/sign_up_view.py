@@ -44,6 +44,7 @@ _STATES: Final = {
     LinkState.CONFIRMED: ("sign-up-confirmed", HTTPStatus.OK),
     LinkState.DISOWNED: ("disowned", HTTPStatus.OK),
     LinkState.OVER: ("sign-up-over", HTTPStatus.GONE),
+    LinkState.CLOSED: ("sign-up-not-now", HTTPStatus.GONE),
 }
 
 
@@ -151,7 +152,7 @@ def confirm_page(
         "is_answer": is_answer or question.state is not LinkState.ASKING,
         "wording": question.notice.wording if question.state is LinkState.ASKING else "",
         "purposes": question.purposes if question.state is LinkState.ASKING else (),
-        "may_disown": question.state in {LinkState.ASKING, LinkState.OVER},
+        "may_disown": question.state in {LinkState.ASKING, LinkState.OVER, LinkState.CLOSED},
         "share": site if question.state is LinkState.CONFIRMED else "",
     }
     return render("sign_up_confirm.html", values, colour=version.brand_colour, status=status)

@@ -69,6 +69,11 @@ SIGN_UP: Final[Mapping[str, str]] = {
         "It is older than seven days, or something was stopped or changed since. You are not "
         "signed up by it. To get messages from {name}, write to {email}."
     ),
+    "sign-up-not-now.title": "This form was closed",
+    "sign-up-not-now.lead": (
+        "The form that this link came from takes no sign-ups now. Nothing was changed, and you are "
+        "not signed up. To get messages from {name}, write to {email}."
+    ),
     "not-me.title": "Was it not you?",
     "not-me.button": "That was not me",
     "not-me.hint": (

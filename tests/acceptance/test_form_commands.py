@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from sender.clock import SystemClock
+from sender.signup.entries import Entry
+from sender.signup.open_form import read_open_form
+from sender.signup.requests import take
+from sender.store.engine import open_store
+from sender.store.keys import AddressHasher
+from sender.vocabulary import Channel
 from tests.support.command_line import NOTICE_FILE, Desk, sit_down
+from tests.support.factory import HASH_KEY
 from tests.support.tracked import ROOT
 
 FORM_FILE = """\
@@ -58,6 +66,25 @@ def test_a_file_closes_it(desk: Desk) -> None:
     answer = desk.sender("form", "snippet", "web", "-c", "riverside")
     assert answer.code == 1
     assert "takes no sign-ups now" in answer.err
+
+
+def test_whoever_closes_it_is_told_how_many_are_not_asked_any_more(
+    desk: Desk, database_url: str
+) -> None:
+    add(desk)
+    store = open_store(database_url)
+    with store.write() as session:
+        offered = read_open_form(session, "riverside", "web", SystemClock().now())
+        assert offered is not None
+        box = offered.of(Channel.EMAIL)
+        entries = [Entry(Channel.EMAIL, f"person{number}@example.org", box) for number in range(3)]
+        take(session, AddressHasher(HASH_KEY), offered, entries, SystemClock().now())
+    store.close()
+    desk.write("form.toml", FORM_FILE + "open = false\n")
+    out = desk.done("form", "add", "form.toml").out
+    assert "It is closed: 3 confirmations that waited will not go out." in out
+    desk.write("form.toml", FORM_FILE)
+    assert desk.read("form", "add", "form.toml")["not_sent"] == 0
 
 
 def test_the_snippet_is_the_form_with_the_wording_of_today(desk: Desk) -> None:

@@ -34,6 +34,7 @@ from tests.support.sign_up_hall import (
     Hall,
     known,
     open_hall,
+    set_open,
     stop,
 )
 
@@ -251,6 +252,63 @@ class TestTheirOwnUnsubscribe:
         assert hall.get(link).status == 410
         assert hall.post(link, {"act": "confirm"}).status == 410
         assert not hall.decision().allowed
+
+
+class TestAClosedForm:
+    """Whoever closes a form has a reason: nothing is asked and nothing agreed to by it."""
+
+    def test_what_waited_does_not_go_out(self, hall: Hall) -> None:
+        hall.submit(email=ANN)
+        set_open(hall, is_open=False, version=2)
+        assert hall.keep().sent == 0
+        [row] = hall.sign_ups()
+        assert (row.address, row.due_at, row.reply_id) == (None, None, None)
+        assert (hall.kinds(), hall.replies()) == ([], [])
+        set_open(hall, is_open=True, version=3)
+        assert hall.keep().sent == 0, "it was given up"
+        assert hall.asked(email=ANN), "which counts as no message"
+
+    def test_a_link_agrees_to_nothing_and_says_why(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        set_open(hall, is_open=False, version=2)
+        before = hall.rows()
+        for page in (hall.get(link), hall.post(link, {"act": "confirm"})):
+            assert (page.status, page.acts) == (410, {"not-me"})
+            assert page.title == "This form was closed"
+            assert "Nothing was changed" in page.text
+        assert hall.rows() == before
+        assert hall.kinds() == ["requested"]
+
+    @only_sqlite
+    def test_that_was_not_me_works_as_ever(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        set_open(hall, is_open=False, version=2)
+        assert hall.press(link, "not-me").title.startswith("Stopped")
+        assert (0, "*", 0, BlockCause.OBJECTION) in hall.blocks()
+
+    @only_sqlite
+    def test_opened_again_the_link_works_within_its_days(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        set_open(hall, is_open=False, version=2)
+        hall.wait(days=2)
+        set_open(hall, is_open=True, version=3)
+        assert hall.press(link, "confirm").title.startswith("Thank you")
+        assert hall.decision().allowed
+
+    @only_sqlite
+    def test_who_confirmed_before_stays_signed_up(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        hall.press(link, "confirm")
+        set_open(hall, is_open=False, version=2)
+        assert hall.get(link).title.startswith("Thank you")
+        assert hall.decision().allowed
+
+    @only_sqlite
+    def test_a_link_that_is_too_old_says_so_first(self, hall: Hall) -> None:
+        link = hall.asked(email=ANN)
+        hall.wait(days=8)
+        set_open(hall, is_open=False, version=2)
+        assert hall.get(link).title == "This link no longer works"
 
 
 class TestNotMe:

@@ -247,6 +247,12 @@ def _text(path: Path) -> str:
     return "" if body is None else str(body.get_content())
 
 
+def set_open(hall: Hall, *, is_open: bool, version: int) -> None:
+    """Close Riverside's form, or open it again, by a new version of it."""
+    with hall.store.write() as session:
+        add_form(session, hall.riverside.controller, version=version, is_open=is_open)
+
+
 def known(hall: Hall, address: str = ANN, *, agreed: bool = True) -> int:
     """Add a contact of Riverside's with this address; return the id of the address."""
     with hall.store.write() as session:
