@@ -64,17 +64,19 @@ def import_opt_outs(
     path: Path,
     *,
     channel: Channel | None = None,
+    purpose: str | None = None,
     hashed: Hashed | None = None,
     dry_run: bool = False,
     rejects_path: Path | None = None,
 ) -> ImportReport:
-    """Block every address of another system's list, for all purposes of the controller.
+    """Block every address of another system's list, for all purposes of the controller or one.
 
     Args:
         context: the installation.
         controller: the slug of whose messages people opted out of.
         path: the list; docs/imports.md describes it.
         channel: take only addresses of this channel.
+        purpose: the slug of the one purpose that they opted out of.
         hashed: how the list was hashed, where it has hashes instead of addresses.
         dry_run: only tell what would happen.
         rejects_path: where to write what was not taken; by default beside the list.
@@ -82,7 +84,8 @@ def import_opt_outs(
     Raises:
         NotAllowedError: whoever acts may not bring opt-outs in there.
         FileError: the file cannot be read or has no addresses.
-        NotFoundError: there is no such controller.
+        NotFoundError: there is no such controller, or it has no such purpose.
+        UsageError: a list of hashes for one purpose.
     """
     return lists.import_opt_outs(
         context.store,
@@ -92,6 +95,7 @@ def import_opt_outs(
         path=path,
         operator=context.operator,
         channel=channel,
+        purpose=purpose,
         hashed=hashed,
         dry_run=dry_run,
         rejects_path=rejects_path,

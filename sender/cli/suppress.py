@@ -28,6 +28,7 @@ from sender.cli.passed_on import app as passed_on_app
 from sender.cli.replayed import show_replay
 from sender.consent import recording
 from sender.consent.history import Subject, history_of
+from sender.consent.purposes import find_purpose
 from sender.controllers.lookup import current_version, find_controller
 from sender.delivery.replay import Replay
 from sender.errors import UsageError
@@ -133,6 +134,7 @@ def check(
         "sender suppress import old-opt-outs.csv --controller riverside",
         "sender suppress import old-opt-outs.csv -c riverside -c hillside",
         "sender suppress import old-opt-outs.csv --all-controllers",
+        "sender suppress import no-appeals.csv -c riverside --purpose fundraising",
         "sender suppress import hashes.csv -c riverside --hash sha256",
         "sender suppress import hashes.csv -c riverside --hash hmac-sha256 "
         "--hash-key-env OLD_SYSTEM_KEY",
@@ -149,6 +151,9 @@ def import_(
         bool, typer.Option("--all-controllers", help="Each controller that there is now.")
     ] = False,
     channel: Annotated[Channel | None, typer.Option(help="Only addresses of this channel.")] = None,
+    purpose: Annotated[
+        str, typer.Option(metavar="SLUG", help="They opted out of this purpose alone.")
+    ] = "",
     algorithm: Annotated[
         HashAlgorithm | None,
         typer.Option("--hash", help="It has hashes of addresses; how they were made."),
@@ -168,9 +173,16 @@ def import_(
     """Bring in the opt-outs of another system; each address is blocked on its channel."""
     output = Output(as_json=json_output)
     hashed = _hashed(algorithm, hash_key_env)
+    if hashed is not None and purpose:
+        raise UsageError(
+            "A list of hashes cannot be for one purpose.",
+            remedy="Leave --purpose out: that stops more, never less.",
+        )
     with opened() as context, output.progress("Importing") as advance:
         with context.store.read() as session:
             owners = named_controllers(session, controllers or (), every=all_controllers)
+            for owner in owners if purpose else ():
+                find_purpose(session, find_controller(session, owner), purpose)
         reports = {
             owner: import_opt_outs(
                 context.store,
@@ -180,6 +192,7 @@ def import_(
                 path=file,
                 operator=context.operator,
                 channel=channel,
+                purpose=purpose or None,
                 hashed=hashed,
                 dry_run=dry_run,
                 rejects_path=rejects,

@@ -207,7 +207,7 @@ class _Chunk:
             fresh = [one for one in targets if not self._ledgers.knows(one, channel, opt_out)]
             self._count(placed, "opt_outs", is_new=bool(fresh))
             for address_id in fresh:
-                self._ledgers.blocked.add((address_id, channel, cause))
+                self._ledgers.note(address_id, channel, opt_out)
                 yield self._block(address_id, channel, cause, opt_out.at, opt_out.source)
 
     def _objected_acts(self) -> Iterator[ConsentAct]:

@@ -276,7 +276,7 @@ class _Chunk:
         channel = self.channels[address_id]
         if self.ledgers.knows(address_id, channel, row.opt_out):
             return False
-        self.ledgers.blocked.add((address_id, channel, BlockCause.OPT_OUT))
+        self.ledgers.note(address_id, channel, row.opt_out)
         self.noes.append((address_id, channel, row))
         return True
 

@@ -17,8 +17,8 @@ from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.lifted import LiftedNo, lifted_noes
 from sender.vocabulary import EVERY, EVERY_CHANNEL, BlockCause, Channel, ConsentKind, SuppressionAct
 
-Blocked = tuple[int, str, BlockCause]
-"""Address, channel (or `*`) and why."""
+Blocked = tuple[int, str, int, BlockCause]
+"""Address, channel (or `*`), purpose (or 0) and why."""
 
 _HERE = (BlockCause.OPT_OUT, BlockCause.BOUNCE)
 _OWN_NOES = (ConsentKind.REFUSED, ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
@@ -43,10 +43,6 @@ class Ledgers:
 
     Attributes:
         objected: addresses under an objection to this controller (or to all), since when.
-        blocked: addresses with an opt-out from a channel (or `*`) or a bounce in force at this
-            controller.
-        block_times: when each of these was ever said, released or not.
-        release_times: when each was released.
         consents: consent events by address and purpose, oldest first.
 
     Args:
@@ -67,17 +63,17 @@ class Ledgers:
         self._controller_id = controller_id
         self._batch_id = batch_id
         self.objected: dict[int, datetime] = {}
-        self.blocked: set[Blocked] = set()
-        self.block_times: dict[Blocked, list[datetime]] = defaultdict(list)
-        self.release_times: dict[Blocked, list[datetime]] = defaultdict(list)
+        self._blocked: set[Blocked] = set()  # opt-outs and bounces in force at this controller
+        self._block_times: dict[Blocked, list[datetime]] = defaultdict(list)  # released or not
+        self._release_times: dict[Blocked, list[datetime]] = defaultdict(list)
         self.consents: dict[int, dict[int, list[KnownConsent]]] = defaultdict(
-        self._lifted: dict[int, list[LiftedNo]] = defaultdict(list)
-        for no in lifted_noes(session, controller_id, address_ids):
-            self._lifted[no.address_id].append(no)
             lambda: defaultdict(list)
         )
         self._unfinished: dict[tuple[int, int], list[InOrder]] = defaultdict(list)
         self._personal: dict[int, list[tuple[str, int, datetime]]] = defaultdict(list)
+        self._lifted: dict[int, list[LiftedNo]] = defaultdict(list)
+        for no in lifted_noes(session, controller_id, address_ids):
+            self._lifted[no.address_id].append(no)
         for some in chunks(address_ids):
             self._load_blocks(session, some)
             self._load_opt_outs(session, some)
@@ -87,12 +83,17 @@ class Ledgers:
         """Whether this very no is in force, or was said before, released or not.
 
         Of a no whose day alone is told, and that was released on that day, nobody knows: it may
-        have been said again.
+        have been said again. A no to one purpose is not known by a wider one that is in force: that
+        one may be lifted by itself.
         """
-        key = (address_id, channel.value, opt_out.cause)
-        if self.blocked & {key, (address_id, EVERY_CHANNEL, opt_out.cause)}:
+        key = _key(address_id, channel.value, opt_out)
+        if self._blocked & {key, _key(address_id, EVERY_CHANNEL, opt_out)}:
             return True
-        return _is_told(opt_out, self.block_times[key], self.release_times[key])
+        return _is_told(opt_out, self._block_times[key], self._release_times[key])
+
+    def note(self, address_id: int, channel: Channel, opt_out: OptOut) -> None:
+        """Let a no be known that is about to be written."""
+        self._blocked.add(_key(address_id, channel.value, opt_out))
 
     def knows_withdrawal(self, address_id: int, purpose_id: int, opt_out: OptOut) -> bool:
         """Whether this very no to a purpose is on record; or, without a date, changes nothing.
@@ -129,7 +130,6 @@ class Ledgers:
                 times.append(latest.occurred_at)
         return max(times, default=None)
 
-    def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
     def lifted_at(
         self, address_ids: Sequence[int], channel: Channel, purpose_id: int
     ) -> datetime | None:
@@ -142,6 +142,7 @@ class Ledgers:
         ]
         return max(times, default=None)
 
+    def _load_blocks(self, session: Session, address_ids: Sequence[int]) -> None:
         query = select(
             Block.address_id,
             Block.controller_id,
@@ -157,11 +158,10 @@ class Ledgers:
         for address_id, controller_id, channel, purpose_id, cause, set_at in session.execute(query):
             if cause.set_by_person:
                 self._personal[address_id].append((channel, purpose_id, set_at))
-            if purpose_id != EVERY:
-                continue
             if cause in _HERE and controller_id == self._controller_id:
-                self.blocked.add((address_id, channel, cause))
-            elif cause is BlockCause.OBJECTION and channel == EVERY_CHANNEL:
+                self._blocked.add((address_id, channel, purpose_id, cause))
+            is_total = channel == EVERY_CHANNEL and purpose_id == EVERY
+            if cause is BlockCause.OBJECTION and is_total:
                 earlier = self.objected.get(address_id, set_at)
                 self.objected[address_id] = min(earlier, set_at)
 
@@ -169,19 +169,19 @@ class Ledgers:
         query = select(
             SuppressionEvent.address_id,
             SuppressionEvent.channel,
+            SuppressionEvent.purpose_id,
             SuppressionEvent.cause,
             SuppressionEvent.occurred_at,
             SuppressionEvent.act,
         ).where(
             among(session, SuppressionEvent.address_id, address_ids),
             SuppressionEvent.controller_id == self._controller_id,
-            SuppressionEvent.purpose_id.is_(None),
             SuppressionEvent.cause.in_(_HERE),
         )
-        for address_id, channel, cause, occurred_at, act in session.execute(query):
+        for address_id, channel, purpose_id, cause, occurred_at, act in session.execute(query):
             is_set = act is SuppressionAct.SET
-            times = self.block_times if is_set else self.release_times
-            times[address_id, channel, cause].append(occurred_at)
+            times = self._block_times if is_set else self._release_times
+            times[address_id, channel, purpose_id or EVERY, cause].append(occurred_at)
 
     def _load_consents(self, session: Session, address_ids: Sequence[int]) -> None:
         query = (
@@ -214,6 +214,10 @@ class Ledgers:
         """Whether an event came with another import, of which no yes will ever count as it is."""
         unfinished = ImportBatch.finished_at.is_(None) & (ImportBatch.id != (self._batch_id or 0))
         return ImportBatch.id.is_not(None) & (ImportBatch.revoked_at.is_not(None) | unfinished)
+
+
+def _key(address_id: int, channel: str, opt_out: OptOut) -> Blocked:
+    return address_id, channel, opt_out.purpose_id or EVERY, opt_out.cause
 
 
 def _beats(no: InOrder, yes: InOrder) -> bool:

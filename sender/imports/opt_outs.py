@@ -6,14 +6,16 @@ who said no; a controller's first live run therefore waits for this list.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from sender.clock import Clock
+from sender.consent.purposes import find_purpose
 from sender.contacts.addresses import ensure_address_ids, lock_addresses
+from sender.errors import UsageError
 from sender.imports.address_list import ListLayout, addresses_of, list_layout
 from sender.imports.batch import Errand
 from sender.imports.context import ImportContext, load_context
@@ -27,7 +29,7 @@ from sender.imports.opt_out_cells import OptOut
 from sender.imports.problem import Problem
 from sender.imports.rehearsal import Transactions, transactions
 from sender.imports.rejects import RejectsFile, default_path
-from sender.store.controllers import OptOutDeclaration
+from sender.store.controllers import Controller, OptOutDeclaration
 from sender.store.engine import Store
 from sender.store.keys import AddressHasher, require_key
 from sender.suppression.ledger import BlockScope, Suppression, suppress
@@ -50,18 +52,20 @@ def import_opt_outs(
     path: Path,
     operator: str,
     channel: Channel | None = None,
+    purpose: str | None = None,
     hashed: Hashed | None = None,
     dry_run: bool = False,
     rejects_path: Path | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Block every address of the list on its channel, for all purposes of the controller.
+    """Block every address of the list on its channel, for all purposes of the controller or one.
 
     The list is a CSV file with a column `email`, `mobile` or `address` (and, if it is known,
     `opt_out_at` and `opt_out_source`), or has one address a line. Addresses are kept by their hash
     only. What is blocked already is left as it is. In the report, `created` rows brought at least
     one new block. When every row could be read, it is on record that the controller's old opt-outs
     were imported; with rejects, somebody has to look at them and sign that (`controller declare`).
+    A list for one purpose says nothing of the others, and puts nothing on record.
     An import that died goes on where it was when the same operator brings the same list in again.
 
     Args:
@@ -73,6 +77,7 @@ def import_opt_outs(
         operator: who imports it.
         channel: take only addresses of this channel; by default, both, told apart by the column or
             by their look.
+        purpose: the slug of the one purpose that they opted out of; by default, of all.
         hashed: how the list was hashed, where it has hashes instead of addresses. They are held,
             and block an address at once where it is held in plain, or in the moment it arrives.
         dry_run: only tell what would happen.
@@ -81,17 +86,24 @@ def import_opt_outs(
 
     Raises:
         FileError: the file cannot be read or has no addresses.
-        NotFoundError: there is no such controller.
+        NotFoundError: there is no such controller, or it has no such purpose.
+        UsageError: a list of hashes for one purpose.
         RefusedError: another process is bringing the list in.
         KeyRefusedError: the hasher's key is not this database's.
     """
+    if purpose is not None and hashed is not None:
+        raise UsageError(
+            "A list of hashes cannot be for one purpose.",
+            remedy="Import it without the purpose: that stops more, never less.",
+        )
     file = survey(path)
     layout = list_layout(file) if hashed is None else hashed_layout(file, hashed)
     with store.read() as session:
         require_key(session, hasher)
         context = load_context(session, controller_slug)
+        purpose_id = _purpose_id(session, context, purpose)
     header = file.header if layout.has_header else ("address",)
-    told = {"channel": channel, "hashed": hashed and hashed.told}
+    told = {"channel": channel, "purpose": purpose, "hashed": hashed and hashed.told}
     errand = Errand(_ACTION, context.controller_id, operator, file, told)
     rows = file.rows + (not layout.has_header)
     with (
@@ -100,7 +112,7 @@ def import_opt_outs(
     ):
         flow: Flow[ListRow]
         if hashed is None:
-            flow = _AddressList(hasher, clock, context, operator, file, layout, channel)
+            flow = _AddressList(hasher, clock, context, operator, file, layout, channel, purpose_id)
         else:
             given = Given(file, layout, channel, hashed, ROWS_A_CHUNK)
             flow = HashedList(hasher, clock, context, operator, given, is_rehearsal=dry_run)
@@ -118,6 +130,7 @@ class _AddressList:
     file: CsvFile
     layout: ListLayout
     channel: Channel | None
+    purpose_id: int | None
 
     @property
     def rows_a_chunk(self) -> int:
@@ -128,6 +141,7 @@ class _AddressList:
 
     def read(self, record: Record) -> ListRow:
         row = row_of(record, self.layout, self.context.zone, self.clock.now())
+        row.opt_out = replace(row.opt_out, purpose_id=self.purpose_id)
         for found in addresses_of(record, self.layout, self.channel):
             if isinstance(found, Problem):
                 row.problems.append(found)
@@ -174,6 +188,8 @@ class _AddressList:
 
     def finish(self, session: Session, counts: Counts) -> None:
         """Put on record that the old opt-outs were imported, if each row could be read."""
+        if self.purpose_id is not None:
+            return
         taken = counts.opt_outs_recorded + counts.opt_outs_unchanged
         if taken and not counts.rejected:
             now = self.clock.now()
@@ -183,7 +199,7 @@ class _AddressList:
         self, address_id: int, channel: Channel, opt_out: OptOut, batch_id: int
     ) -> Suppression:
         return Suppression(
-            scope=BlockScope(address_id, self.context.controller_id, channel),
+            scope=BlockScope(address_id, self.context.controller_id, channel, opt_out.purpose_id),
             cause=BlockCause.OPT_OUT,
             occurred_at=opt_out.at,
             source=opt_out.source,
@@ -199,8 +215,15 @@ _NO_ADDRESS = Problem("", "The row has no address.", "Fill one in, or leave the 
 def _is_new(address_id: int, channel: Channel, opt_out: OptOut, ledgers: Ledgers) -> bool:
     if ledgers.knows(address_id, channel, opt_out):
         return False
-    ledgers.blocked.add((address_id, channel, opt_out.cause))
+    ledgers.note(address_id, channel, opt_out)
     return True
+
+
+def _purpose_id(session: Session, context: ImportContext, slug: str | None) -> int | None:
+    if slug is None:
+        return None
+    controller = session.get_one(Controller, context.controller_id)
+    return find_purpose(session, controller, slug).id
 
 
 def _declaration(controller_id: int, operator: str, now: datetime) -> OptOutDeclaration:

@@ -141,3 +141,28 @@ def test_who_adds_a_controller_is_told_that_lists_for_all_do_not_hold_there_yet(
     assert not blocked(desk, "hillside")
     desk.done("suppress", "import", file, "-c", "hillside")
     assert blocked(desk, "hillside")
+
+
+def test_a_list_for_one_purpose_stops_that_purpose_at_each_controller_or_at_none(
+    desk: Desk,
+) -> None:
+    other = CONTROLLER_FILE.replace('"riverside"', '"hillside"').replace("campaign-news", "events")
+    desk.done("controller", "add", desk.write("hillside.toml", other))
+    file = desk.write("old.csv", "email\nann@example.org\n")
+    command = ("suppress", "import", file, "--purpose", "campaign-news")
+    answer = desk.sender(*command, "-c", "riverside", "-c", "hillside")
+    assert answer.code == 1
+    assert "purpose campaign-news of controller hillside" in answer.err
+    assert not blocked(desk, "riverside")
+    desk.done(*command, "-c", "riverside")
+    found = desk.read("suppress", "check", "ann@example.org", "-c", "riverside")
+    assert [one["purpose"] for one in found["blocks"]] == ["campaign-news"]
+
+
+def test_hashes_for_one_purpose_are_refused(desk: Desk) -> None:
+    file = desk.write("hashes.csv", "email_hash\n" + "0" * 64 + "\n")
+    command = ("suppress", "import", file, "-c", "riverside", "--hash", "sha256")
+    answer = desk.sender(*command, "--purpose", "campaign-news")
+    assert answer.code == 2
+    assert "stops more, never less" in answer.err
+    assert desk.sender(*command).code == 0

@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from sender.errors import FileError
+from sender.errors import FileError, NotFoundError, UsageError
+from sender.imports import opt_outs
+from sender.imports.hashed_list import Hashed
 from sender.imports.opt_outs import IMPORTED
 from sender.store.addresses import Address
 from sender.store.audit import AuditEvent
-from sender.store.contacts import Contact, ContactPoint
+from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.controllers import OptOutDeclaration
 from sender.store.engine import open_store
 from sender.store.suppressions import Block, SuppressionEvent
-from sender.vocabulary import BlockCause, Channel
-from tests.support.import_world import NOW, World, build_world
+from sender.suppression.foreign_digests import HashAlgorithm
+from sender.suppression.ledger import BlockScope, Suppression, release
+from sender.vocabulary import BlockCause, Channel, Reason
+from tests.support.import_world import NOW, PURPOSES, World, build_world
 
 
 @pytest.fixture
@@ -125,3 +129,99 @@ def test_opt_outs_of_one_controller_are_not_anothers(world: World) -> None:
 def test_file_without_addresses_is_refused(world: World, content: str) -> None:
     with pytest.raises(FileError):
         world.opt_out(content)
+
+
+class TestOnePurpose:
+    """A list of people who left one kind of messages, and no more than that."""
+
+    LIST = "email,mobile\njo@example.org,07400123456\n"
+
+    def blocks(self, world: World, address: str = "jo@example.org") -> set[tuple[str, int]]:
+        query = select(Block.channel, Block.purpose_id).where(
+            Block.address_id == world.address_id(address), Block.cause == BlockCause.OPT_OUT
+        )
+        return set(world.all(query))
+
+    def agree(self, world: World) -> None:
+        for purpose in PURPOSES:
+            world.bring_in(
+                "email,consent_purpose,consent_channel,consent_notice,consent_at,consent_method,"
+                "consent_source\n"
+                f"jo@example.org,{purpose},email,web-form,2026-05-07,web-form,/join\n",
+                name=f"{purpose}.csv",
+            )
+
+    def test_it_blocks_that_purpose_alone(self, world: World) -> None:
+        self.agree(world)
+        report = world.opt_out(self.LIST, purpose="fundraising")
+        assert self.blocks(world) == {("email", world.purpose_id("fundraising"))}
+        assert self.blocks(world, "07400123456") == {("sms", world.purpose_id("fundraising"))}
+        assert report.counts.opt_outs_recorded == 2
+        assert world.refusal("jo@example.org", "fundraising") is Reason.SUPPRESSED
+        assert world.refusal("jo@example.org") is None
+
+    def test_repeated_it_changes_nothing(self, world: World) -> None:
+        for content in (self.LIST, "email,opt_out_at\njo@example.org,2024-05-07\n"):
+            world.opt_out(content, purpose="fundraising")
+            before = world.all(select(func.count()).select_from(SuppressionEvent))
+            again = world.opt_out(content, purpose="fundraising")
+            assert again.counts.opt_outs_recorded == 0
+            assert world.all(select(func.count()).select_from(SuppressionEvent)) == before
+
+    @pytest.mark.parametrize("purpose_first", [True, False])
+    def test_a_wider_no_stands_beside_it(self, world: World, *, purpose_first: bool) -> None:
+        """Whoever lifts the wider one must find the narrower one still there."""
+        for purpose in ("fundraising", None) if purpose_first else (None, "fundraising"):
+            report = world.opt_out("jo@example.org\n", purpose=purpose)
+            assert report.counts.opt_outs_recorded == 1
+        assert self.blocks(world) == {("email", 0), ("email", world.purpose_id("fundraising"))}
+
+    def test_one_that_the_person_lifted_is_not_set_again(self, world: World) -> None:
+        content = "email,opt_out_at\njo@example.org,2024-05-07\n"
+        world.opt_out(content, purpose="fundraising")
+        scope = BlockScope(
+            world.address_id("jo@example.org"),
+            world.controller_id(),
+            "email",
+            world.purpose_id("fundraising"),
+        )
+        with world.store.write() as session:
+            act = Suppression(scope, BlockCause.OPT_OUT, NOW, "page", by_person=True, operator="t")
+            release(session, act, NOW)
+        assert world.opt_out(content, purpose="fundraising").counts.opt_outs_unchanged == 1
+        assert self.blocks(world) == set()
+        assert world.opt_out(content, purpose="campaign-news").counts.opt_outs_recorded == 1
+        assert world.opt_out(content).counts.opt_outs_recorded == 1
+
+    def test_it_says_nothing_of_the_other_opt_outs(self, world: World) -> None:
+        world.opt_out(self.LIST, purpose="fundraising")
+        assert world.all(select(OptOutDeclaration.id)) == []
+
+    def test_a_purpose_that_is_not_there_stops_nothing_by_halves(self, world: World) -> None:
+        with pytest.raises(NotFoundError) as refused:
+            world.opt_out(self.LIST, purpose="fund-raising")
+        assert refused.value.remedy == "Did you mean fundraising?"
+        assert world.all(select(ImportBatch.id)) == []
+
+    def test_one_that_died_is_not_taken_up_by_an_import_of_another_purpose(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opt_outs, "ROWS_A_CHUNK", 1)
+        content = "jo@example.org\nmo@example.org\n"
+
+        def die(done: int, _rows: int) -> None:
+            raise KeyboardInterrupt(done)
+
+        with pytest.raises(KeyboardInterrupt):
+            world.opt_out(content, purpose="fundraising", progress=die)
+        assert world.opt_out(content).counts.opt_outs_recorded == 2
+        assert self.blocks(world) == {("email", 0), ("email", world.purpose_id("fundraising"))}
+        whole = world.opt_out(content, purpose="fundraising")
+        assert (whole.counts.rows, whole.counts.opt_outs_recorded) == (2, 2)
+        batches = world.all(select(ImportBatch.rows_done).order_by(ImportBatch.id))
+        assert batches == [(2,), (2,)]
+
+    def test_hashes_are_refused(self, world: World) -> None:
+        with pytest.raises(UsageError, match="cannot be for one purpose"):
+            world.opt_out("0" * 64, purpose="fundraising", hashed=Hashed(HashAlgorithm.SHA256))
+        assert world.all(select(ImportBatch.id)) == []
