@@ -37,6 +37,20 @@ def reset(transport: asyncio.BaseTransport) -> None:
     transport.abort()
 
 
+async def cut_connections() -> None:
+    """Abort every connection of this loop, also one that its server does not know any more.
+
+    So it is with one that was accepted at the very end, or whose TLS waits for the other side.
+    """
+    for _ in range(3):  # whoever was accepted at the last moment is known only then
+        await asyncio.sleep(0)
+    transports = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # by file descriptor
+    for transport in list(transports.values()):
+        transport.abort()
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
 class LoopServer:
     """Base of the fakes. Use as a context manager; public attributes may be used at any time."""
 
@@ -125,5 +139,5 @@ class LoopServer:
             self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self.hang_up())
         self._loop.run_until_complete(server.wait_closed())
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(cut_connections())
         self._loop.close()

@@ -49,6 +49,7 @@ from tests.support.factory import (
 )
 
 TWILIO_ACCOUNT = "AC" + "0" * 32
+OFFICE_JOURNAL = "opt-outs.journal"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrEXAMPLE",
@@ -78,7 +79,7 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
         "SENDER_TOKEN_KEYS": "1:" + "cd" * 32,
         "SENDER_PUBLIC_URL": "https://out.example.org",
         "SENDER_OUTBOX": str(folder / "outbox"),
-        "SENDER_JOURNAL": str(folder / "opt-outs.journal"),
+        "SENDER_JOURNAL": str(folder / OFFICE_JOURNAL),
         "SENDER_OPERATOR": OPERATOR,
         "SENDER_PROVIDER_TIMEOUT_SECONDS": "5",
         **CREDENTIALS,
@@ -92,7 +93,7 @@ def settings_for(folder: Path, **changed: Any) -> Settings:
         "token_keys": SecretStr("1:" + "cd" * 32),
         "public_url": "https://out.example.org",
         "outbox": folder / "outbox",
-        "journal": str(folder / "opt-outs.journal"),
+        "journal": str(folder / OFFICE_JOURNAL),
         "operator": OPERATOR,
         "provider_timeout_seconds": 5.0,
     }

@@ -24,6 +24,7 @@ from sender.store.journal_marks import set_mark
 from sender.store.keys import database_name
 from sender.suppression.links import opt_out_links
 from sender.vocabulary import DeliveryState, RunState
+from tests.support.campaign_folder import OFFICE_JOURNAL
 from tests.support.chaos_world import ChaosWorld
 from tests.support.ledger_watch import NEVER_HANDED_OVER, LedgerWatch
 from tests.support.nursery import Child
@@ -65,6 +66,7 @@ class Floor:
     def open(self, workers: int, *, web: bool = True) -> None:
         """Start workers and the web server, and wait until they are at work."""
         listen_to_events(self.world.office)
+        self._machine(0)
         started = [self.hire() for _ in range(workers)]
         if web:
             self.serve()
@@ -103,9 +105,13 @@ class Floor:
         )
 
     def _machine(self, number: int) -> dict[str, str]:
-        """Return what makes a process one of another machine: its name, and its own journal."""
+        """Return what makes a process one of another machine: its name, and its own journal.
+
+        Launches and the web server share one, the office's.
+        """
         name = f"machine-{number}"
-        path = self.world.office.folder / f"{name}.journal"
+        folder = self.world.office.folder
+        path = folder / (f"{name}.journal" if number else OFFICE_JOURNAL)
         if not path.exists():
             self._begin_journal(path)
         return {"CHAOS_HOST": name, "SENDER_JOURNAL": str(path)}

@@ -5,6 +5,7 @@ with serve(app) as url:
 """
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 from sender.web.limits import Limits
 from sender.web.server import Bind, WebServer, configuration
 from tests.fakes.certificates import CERTIFICATE, KEY
+from tests.fakes.loop import cut_connections
 
 START_SECONDS = 30
 
@@ -37,6 +39,11 @@ class ServerInThread(WebServer):
         self._loop = asyncio.get_running_loop()
         self._started.set()
         await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as usual; then let go of connections that would outlive the loop."""
+        await super().shutdown(sockets)
+        await cut_connections()
 
     def begin(self) -> str:
         """Start, and return the base URL once connections are taken."""
