@@ -334,13 +334,12 @@ class Batch:
             )
             for item, result in zip(going, results, strict=True)
         ]
+        self._persistently(lambda: self._write(outcomes))
 
-        def write() -> None:
-            with self.store.write() as session:
-                run = get_run(session, self.run_id)
-                record_outcomes(session, run, self.dispatcher_id, outcomes, self.clock.now())
-
-        self._persistently(write)
+    def _write(self, outcomes: Sequence[Outcome]) -> None:
+        with self.store.write() as session:
+            run = get_run(session, self.run_id)
+            record_outcomes(session, run, self.dispatcher_id, outcomes, self.clock.now())
 
     def _persistently(self, write: Callable[[], None]) -> None:
         """Write; a lost connection or a lock is waited out, since no call is made twice for it."""
