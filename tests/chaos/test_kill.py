@@ -188,8 +188,13 @@ def test_frozen_given_up_for_lost_and_woken_up(world: ChaosWorld, chance: random
     world.office.one_call_at_a_time()  # none may be frozen in the middle of a transaction
     process = world.launch(world.campaign())
     messages = chance.randrange(1, PEOPLE - 100)
-    world.fake.strike_after(messages, partial(strike, process, signal.SIGSTOP))
-    assert process.stopped.wait(300)
+
+    def freeze() -> None:
+        with world.office.store.write():  # so that it has no transaction of SQLite open itself
+            strike(process, signal.SIGSTOP)
+            assert process.stopped.wait(60)
+
+    world.fake.strike_after(messages, freeze)
     assert world.fake.struck.wait(300)
     world.fake.settle()
     run_id = world.latest_run()
