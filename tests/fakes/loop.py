@@ -37,17 +37,16 @@ def reset(transport: asyncio.BaseTransport) -> None:
     transport.abort()
 
 
-async def cut_connections() -> None:
-    """Abort every connection of this loop, also one that its server does not know any more.
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Take no connection any more, and let those be known that were taken just now.
 
-    So it is with one that was accepted at the very end, or whose TLS waits for the other side.
+    To be called before a server is closed: one that is closed refuses to know a connection that it
+    has accepted and not begun yet (`Server._attach`), and nobody ever closes that.
     """
-    for _ in range(3):  # whoever was accepted at the last moment is known only then
-        await asyncio.sleep(0)
-    transports = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # by file descriptor
-    for transport in list(transports.values()):
-        transport.abort()
-    for _ in range(2):
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):
         await asyncio.sleep(0)
 
 
@@ -134,10 +133,9 @@ class LoopServer:
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        self._loop.run_until_complete(stop_accepting(server))
         server.close()
-        for _ in range(3):  # whoever was accepted at the last moment is known only then
-            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self.hang_up())
         self._loop.run_until_complete(server.wait_closed())
-        self._loop.run_until_complete(cut_connections())
+        self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()

@@ -5,7 +5,6 @@ with serve(app) as url:
 """
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp
 from sender.web.limits import Limits
 from sender.web.server import Bind, WebServer, configuration
 from tests.fakes.certificates import CERTIFICATE, KEY
-from tests.fakes.loop import cut_connections
+from tests.fakes.loop import stop_accepting
 
 START_SECONDS = 30
 
@@ -39,11 +38,8 @@ class ServerInThread(WebServer):
         self._loop = asyncio.get_running_loop()
         self._started.set()
         await self._told.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop as usual; then let go of connections that would outlive the loop."""
-        await super().shutdown(sockets)
-        await cut_connections()
+        for server in self.servers:
+            await stop_accepting(server)
 
     def begin(self) -> str:
         """Start, and return the base URL once connections are taken."""
