@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 import boto3
 from twilio.rest import Client
 
-from benchmarks.launched import Sent
-from benchmarks.letter import plain_email, plain_sms, recipient
-from benchmarks.office import SES_BULK, SES_SINGLE, SMTP, TWILIO, WAYS, Way
+from benchmarks.letter import person, plain_email, plain_sms
+from benchmarks.sent import Sent
+from benchmarks.ways import SES_BULK, SES_SINGLE, SMTP, TWILIO, WAYS, Way
 
 FROM = "Riverside <news@riverside.org.uk>"
 REPLY_TO = "office@riverside.org.uk"
@@ -92,13 +92,13 @@ def _ses_bulk(url: str) -> Send:
     template = {"Subject": "{{subject}}", "Html": "{{html}}", "Text": "{{text}}"}
 
     def entry(number: int) -> dict[str, Any]:
-        person = recipient(number)
-        subject, html, text = render(person.fields, person.opt_out_url)
+        someone = person(number)
+        subject, html, text = render(someone.fields, someone.opt_out_url)
         data = json.dumps({"subject": subject, "html": html, "text": text})
         return {
-            "Destination": {"ToAddresses": [person.address]},
+            "Destination": {"ToAddresses": [someone.address]},
             "ReplacementTags": _pairs({"delivery-id": str(number), "run-id": "1"}),
-            "ReplacementHeaders": _pairs(_headers(person.opt_out_url)),
+            "ReplacementHeaders": _pairs(_headers(someone.opt_out_url)),
             "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": data}},
         }
 
@@ -118,14 +118,14 @@ def _ses_single(url: str) -> Send:
 
     def send(numbers: Sequence[int]) -> None:
         for number in numbers:
-            person = recipient(number)
-            subject, html, text = render(person.fields, person.opt_out_url)
+            someone = person(number)
+            subject, html, text = render(someone.fields, someone.opt_out_url)
             body = {"Html": {"Data": html}, "Text": {"Data": text}}
-            headers = _pairs(_headers(person.opt_out_url))
+            headers = _pairs(_headers(someone.opt_out_url))
             client.send_email(
                 FromEmailAddress=FROM,
                 ReplyToAddresses=[REPLY_TO],
-                Destination={"ToAddresses": [person.address]},
+                Destination={"ToAddresses": [someone.address]},
                 EmailTags=_pairs({"delivery-id": str(number), "run-id": "1"}),
                 Content={
                     "Simple": {"Subject": {"Data": subject}, "Body": body, "Headers": headers}
@@ -141,11 +141,11 @@ def _twilio(url: str) -> Send:
 
     def send(numbers: Sequence[int]) -> None:
         for number in numbers:
-            person = recipient(number, sms=True)
+            someone = person(number, sms=True)
             client.messages.create(
-                to=person.address,
+                to=someone.address,
                 from_="+447700900123",
-                body=render(person.fields),
+                body=render(someone.fields),
                 validity_period=900,
                 status_callback=f"https://out.example.org/webhooks/twilio?delivery={number}&run=1",
             )
@@ -164,13 +164,13 @@ def _smtp(url: str) -> Send:
 
     def send(numbers: Sequence[int]) -> None:
         for number in numbers:
-            person = recipient(number)
-            subject, html, text = render(person.fields, person.opt_out_url)
+            someone = person(number)
+            subject, html, text = render(someone.fields, someone.opt_out_url)
             mail = EmailMessage(policy=POLICY)
-            mail["From"], mail["To"], mail["Subject"] = FROM, person.address, subject
+            mail["From"], mail["To"], mail["Subject"] = FROM, someone.address, subject
             mail["Date"], mail["Message-ID"] = datetime.now(UTC), f"<{number}.1@riverside.org.uk>"
             mail["Reply-To"] = REPLY_TO
-            for name, value in _headers(person.opt_out_url).items():
+            for name, value in _headers(someone.opt_out_url).items():
                 mail[name] = value
             mail.set_content(text)
             mail.add_alternative(html, subtype="html")

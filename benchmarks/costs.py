@@ -20,9 +20,11 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.launched import launch
-from benchmarks.letter import email_renderer, plain_email, plain_sms, recipient, sms_renderer
-from benchmarks.office import SES_BULK, open_office
+from benchmarks.letter import plain_email, plain_sms
+from benchmarks.office import open_office
+from benchmarks.our_letter import email_renderer, recipient, sms_renderer
 from benchmarks.sinks import running_sink
+from benchmarks.ways import SES_BULK
 from sender.store.chain import row_hash
 from sender.suppression.tokens import TokenKeys
 

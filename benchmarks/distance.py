@@ -8,8 +8,9 @@ The account's rate is set so high that it is not the limit. By the clock, from t
 import argparse
 
 from benchmarks.launched import launched
-from benchmarks.office import SES_BULK, SES_SINGLE, TWILIO, open_office
+from benchmarks.office import open_office
 from benchmarks.sinks import running_sink, stats
+from benchmarks.ways import SES_BULK, SES_SINGLE, TWILIO
 
 LEAST = ((SES_BULK, "500"), (SES_SINGLE, ""), (TWILIO, "100"))
 SINGLE_SHARE = 0.2

@@ -27,9 +27,10 @@ from sqlalchemy import select, text, update
 
 from benchmarks.launched import launch
 from benchmarks.letter import VALUES
-from benchmarks.office import SES_BULK, _write_campaign
+from benchmarks.office import _write_campaign
 from benchmarks.opt_outs_crowd import EVENTS
 from benchmarks.sinks import running_sink
+from benchmarks.ways import SES_BULK
 from sender.clock import SystemClock
 from sender.inbound.receive import receive
 from sender.providers.ses.events import read_event

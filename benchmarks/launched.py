@@ -13,11 +13,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.office import Office
+from benchmarks.sent import Sent
 from sender.campaigns.definition import load_campaign
 from sender.campaigns.launch import prepare_launch
 from sender.cli.app import seek_cycles_seldom
@@ -25,36 +25,6 @@ from sender.context import open_context
 from sender.delivery.runs import count
 
 SAMPLE_EVERY = 5.0
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What one process did.
-
-    Attributes:
-        messages: accepted.
-        cpu_seconds: of the process, user and system.
-        wall_seconds: by the clock.
-        confirmed_at: monotonic seconds of the yes.
-        peak_mib: the most memory that the process ever had.
-        memory_mib: its memory every five seconds.
-    """
-
-    messages: int
-    cpu_seconds: float
-    wall_seconds: float
-    confirmed_at: float = 0.0
-    peak_mib: float = 0.0
-    memory_mib: tuple[float, ...] = ()
-
-    @property
-    def cpu_us(self) -> float:
-        """CPU a message, in microseconds."""
-        return self.cpu_seconds / self.messages * 1e6
-
-    @property
-    def per_second(self) -> float:
-        return self.messages / self.wall_seconds
 
 
 def main() -> None:

@@ -9,9 +9,11 @@ its end (planning, sending, the report's counts); it is looked at every five sec
 import argparse
 import statistics
 
-from benchmarks.launched import Sent, launched
-from benchmarks.office import SES_BULK, open_office
+from benchmarks.launched import launched
+from benchmarks.office import open_office
+from benchmarks.sent import Sent
 from benchmarks.sinks import running_sink, stats
+from benchmarks.ways import SES_BULK
 
 
 def main() -> None:

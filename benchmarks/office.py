@@ -14,6 +14,7 @@ from sqlalchemy import update
 from benchmarks.crowd import E_MAIL, TEXTERS, add_people, analyse
 from benchmarks.letter import BODY, CONTACT, SMS, SUBJECT, TEXT
 from benchmarks.plan_million import empty_database
+from benchmarks.ways import Way
 from sender.clock import SystemClock
 from sender.store.controllers import SenderIdentity
 from sender.store.engine import open_store
@@ -25,41 +26,6 @@ from tests.support.factory import HASHER, add_account, add_declaration, establis
 
 SHARE_ALLOWED = 0.7
 """Of the crowd; the others are refused for one of eleven reasons."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to send.
-
-    Attributes:
-        name: in tables.
-        provider: which.
-        options: of its account, beside the endpoint.
-        least: of the bare loop's messages per client CPU second.
-    """
-
-    name: str
-    provider: ProviderName
-    options: Mapping[str, Any]
-    least: float
-
-    @property
-    def channel(self) -> Channel:
-        return Channel.SMS if self.provider is ProviderName.TWILIO else Channel.EMAIL
-
-    @property
-    def sink(self) -> str:
-        return "smtp" if self.provider is ProviderName.SMTP else "http"
-
-
-_CALLBACK = {"status_callback_url": "https://out.example.org/webhooks/twilio"}
-SES_BULK = Way("SES bulk", ProviderName.SES, {}, 0.75)
-SES_SINGLE = Way("SES single", ProviderName.SES, {"options": {"mode": "single"}}, 0.9)
-TWILIO = Way("Twilio", ProviderName.TWILIO, {"rate_per_second": 100_000, "options": _CALLBACK}, 0.9)
-SMTP = Way(
-    "SMTP", ProviderName.SMTP, {"rate_per_second": 100_000, "options": {"security": "none"}}, 0.75
-)
-WAYS = (SES_BULK, SES_SINGLE, TWILIO, SMTP)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from benchmarks.letter import CONTACT, VALUES, email_renderer
+from benchmarks.letter import CONTACT, VALUES
 from benchmarks.opt_outs_crowd import Message, one_click, open_filled
 from benchmarks.opt_outs_server import Served, environment, make_authority, serving
+from benchmarks.our_letter import email_renderer
 from benchmarks.plan_million import empty_database
 from benchmarks.sinks import running_sink
 from sender.campaigns.message import CampaignRenderer

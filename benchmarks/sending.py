@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.bare import bare
 from benchmarks.launched import launched
-from benchmarks.office import SES_BULK, WAYS, Way, open_office
+from benchmarks.office import open_office
 from benchmarks.sinks import running_sink
+from benchmarks.ways import SES_BULK, WAYS, Way
 
 SINGLE_SHARE = 0.1
 """Of the messages: what goes out one by one takes longer."""

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.launched import launched
-from benchmarks.office import SES_BULK, SES_SINGLE, Office, Way, open_office
+from benchmarks.office import Office, open_office
 from benchmarks.sinks import running_sink, stats
+from benchmarks.ways import SES_BULK, SES_SINGLE, Way
 from sender.jobs.workers import live_slots
 from sender.store.engine import open_store
 
