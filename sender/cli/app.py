@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def seek_cycles_seldom() -> None:
-    """Let Python look for garbage in cycles more seldom than after every 700 new objects.
+    """Let Python look for garbage in cycles more seldom than it does by itself.
 
     Sending makes many objects and next to no cycles; walking through all that the libraries hold
     costs 5 % of a message's processor time.
