@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from sender.contacts.merged import move_points, record_merge
 from sender.signup.evidence import OPERATOR
-from sender.store.contact_changes import ContactMerge, ContactPointMove
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.requests import SubjectRequest
 from sender.store.sign_ups import SignUp
 from sender.vocabulary import ContactSource
 
@@ -84,38 +83,15 @@ def _join_other(session: Session, sign_up: SignUp, contact_id: int, now: datetim
     other = _confirmed_beside(session, sign_up)
     if other is None or other.id == contact_id or not _is_bare(other):
         return
-    found = select(ContactPoint).where(ContactPoint.contact_id == other.id)
-    points = session.scalars(found).all()
-    if len(points) == 1:
-        _merge(session, points[0], contact_id, now)
+    held = select(func.count()).select_from(ContactPoint)
+    if session.scalar(held.where(ContactPoint.contact_id == other.id)) == 1:
+        move_points(session, other.id, contact_id, now)
+        record_merge(session, other.id, contact_id, operator=OPERATOR, now=now)
 
 
 def _is_bare(contact: Contact) -> bool:
     """Whether nothing is known of the person but an address: no file or operator told of them."""
     return not contact.attributes and not any(getattr(contact, name) for name in _DETAILS)
-
-
-def _merge(session: Session, point: ContactPoint, into_id: int, now: datetime) -> None:
-    """Write down whose the address was until now, as each merge does."""
-    from_id, point.contact_id = point.contact_id, into_id
-    session.add_all(
-        (
-            ContactPointMove(
-                contact_point_id=point.id,
-                from_contact_id=from_id,
-                to_contact_id=into_id,
-                moved_at=now,
-            ),
-            ContactMerge(
-                merged_contact_id=from_id, into_contact_id=into_id, merged_at=now, operator=OPERATOR
-            ),
-        )
-    )
-    merge, request = ContactMerge, SubjectRequest
-    session.execute(
-        update(merge).where(merge.into_contact_id == from_id).values(into_contact_id=into_id)
-    )
-    session.execute(update(request).where(request.contact_id == from_id).values(contact_id=into_id))
 
 
 def _new(session: Session, sign_up: SignUp, now: datetime) -> Contact:

@@ -13,16 +13,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids, lock_addresses
-from sender.contacts.merged import survivors
+from sender.contacts.merged import move_points, record_merge, survivors
 from sender.context import Context
 from sender.controllers.lookup import find_controller, purposes
 from sender.errors import NotFoundError, RefusedError
 from sender.store import audit_trail
-from sender.store.contact_changes import ContactMerge, ContactPointMove
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.keys import AddressHasher
-from sender.store.requests import SubjectRequest
 from sender.store.suppressions import Block
 from sender.subjects.details import join_details
 from sender.subjects.holding_still import hold_controller
@@ -187,7 +185,7 @@ def _merge(session: Session, context: Context, pair: _Pair, now: datetime) -> Me
     before = verdicts_on(session, controller_id, pair.addresses, now)
     carriage = Carriage(controller_id, ACTION, context.operator, now)
     moments = _objections(session, pair)
-    _move_points(session, pair, now)
+    move_points(session, pair.other.id, pair.kept.id, now)
     carried = _carry(session, carriage, pair)
     _object(session, carriage, pair, moments)
     dropped = _join(session, context, pair, now)
@@ -232,24 +230,6 @@ def _object(session: Session, carriage: Carriage, pair: _Pair, moments: set[date
     )
 
 
-def _move_points(session: Session, pair: _Pair, now: datetime) -> None:
-    point = ContactPoint
-    query = select(point.id).where(point.contact_id == pair.other.id).order_by(point.id)
-    for point_id in session.scalars(query).all():
-        session.add(
-            ContactPointMove(
-                contact_point_id=point_id,
-                from_contact_id=pair.other.id,
-                to_contact_id=pair.kept.id,
-                moved_at=now,
-            )
-        )
-    session.execute(
-        update(point).where(point.contact_id == pair.other.id).values(contact_id=pair.kept.id)
-    )
-    session.flush()
-
-
 def _join(session: Session, context: Context, pair: _Pair, now: datetime) -> dict[str, Any]:
     kept, other = pair.kept, pair.other
     dropped = join_details(kept, other)
@@ -258,22 +238,7 @@ def _join(session: Session, context: Context, pair: _Pair, now: datetime) -> dic
         reference, other.external_ref = other.external_ref, None
         session.flush()  # a reference is never on two rows
         kept.external_ref = reference
-    merge, request = ContactMerge, SubjectRequest
-    session.execute(
-        update(merge).where(merge.into_contact_id == other.id).values(into_contact_id=kept.id)
-    )
-    session.execute(
-        update(request).where(request.contact_id == other.id).values(contact_id=kept.id)
-    )
-    session.add(
-        ContactMerge(
-            merged_contact_id=other.id,
-            into_contact_id=kept.id,
-            merged_at=now,
-            operator=context.operator,
-        )
-    )
-    session.flush()
+    record_merge(session, other.id, kept.id, operator=context.operator, now=now)
     return dropped
 
 
