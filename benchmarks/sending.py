@@ -1,6 +1,6 @@
 """Client CPU of a message from the yes to the provider's answer, beside a bare loop.
 
-    .venv/bin/python -m benchmarks.sending [--messages 30000] [--rounds 3] [--way "SES bulk"]
+    .venv/bin/python -m benchmarks.sending [--messages 30000] [--rounds 5] [--way "SES bulk"]
         [--database sqlite|postgresql]
 
 Ours and bare in turns, each in a process of its own, to a sink in another; medians of the rounds.
@@ -24,7 +24,7 @@ SINGLE_SHARE = 0.1
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=30_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--way", choices=[way.name for way in WAYS], action="append")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     arguments = parser.parse_args()

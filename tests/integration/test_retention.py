@@ -24,8 +24,7 @@ from sender.store.deliveries import Delivery, DeliveryReliance
 from sender.store.engine import Store
 from sender.store.inbound import InboundNotification
 from sender.store.suppressions import SuppressionPayload
-from sender.suppression.ledger import BlockScope, Suppression, suppress
-from sender.vocabulary import BlockCause, DeliveryState
+from sender.vocabulary import DeliveryState
 from tests.support.factory import (
     HASHER,
     NOW,
@@ -39,6 +38,7 @@ from tests.support.factory import (
     add_point,
     add_retention,
     add_run,
+    block,
     establish,
     record_consent,
 )
@@ -204,16 +204,8 @@ def test_details_of_a_block_everywhere_are_kept_for_the_longest_period(context: 
         for months in (119, 120):
             point = add_point(session, add_contact(session, body.controller))
             at = months_before(NOW, months)
-            act = Suppression(
-                BlockScope(point.address_id, None),
-                BlockCause.OPT_OUT,
-                at,
-                "letter",
-                by_person=True,
-                operator=OPERATOR,
-                personal={"words": "no more"},
-            )
-            suppress(session, [act], at)
+            words = {"words": "no more"}
+            block(session, point.address_id, occurred_at=at, personal=words, now=at)
     assert _both(context) == {"opt_outs": {"-": 1}}
 
 
@@ -254,16 +246,14 @@ def test_details_of_opt_outs_and_of_the_audit_trail_outlive_no_limitation(
                 select(ContactPoint).where(ContactPoint.contact_id == contact.id)
             ).one()
             at = LIMIT + MOMENT if number == 1 else LIMIT
-            act = Suppression(
-                BlockScope(point.address_id, body.id),
-                BlockCause.OPT_OUT,
-                at,
-                "letter",
-                by_person=True,
-                operator=OPERATOR,
+            block(
+                session,
+                point.address_id,
+                controller=body.controller,
+                occurred_at=at,
                 personal={"words": "no more"},
+                now=at,
             )
-            suppress(session, [act], at)
         for at in (LIMIT, LIMIT + MOMENT):
             audit_trail.record(
                 session, now=at, operator=OPERATOR, action="x.y", personal={"who": "Ann"}

@@ -17,14 +17,13 @@ from sender.settings import Settings
 from sender.store import audit_trail
 from sender.store.campaigns import Run, StagedRecipient
 from sender.store.contacts import Contact, ContactPoint
+from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store
 from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.subjects.desk import RequestKind
-from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
-    BlockCause,
     Channel,
     ConsentKind,
     DeliveryState,
@@ -44,6 +43,7 @@ from tests.support.factory import (
     add_point,
     add_request,
     add_run,
+    block,
     establish,
     record_consent,
 )
@@ -119,27 +119,30 @@ def add_old(session: Session, body: Organisation, address: str) -> Old:
         )
     )
     _add_told(session, run, sent)
-    act = Suppression(
-        BlockScope(point.address_id, body.id),
-        BlockCause.OPT_OUT,
-        LONG_AGO,
-        "letter",
-        by_person=True,
-        operator=OPERATOR,
+    _add_letter(session, point.address_id, body.controller)
+    session.flush()
+    return Old(contact, point, sent)
+
+
+def _add_letter(session: Session, address_id: int, controller: Controller | None = None) -> None:
+    """Add an opt-out by letter of long ago, with its words, and an audit record that names Ann."""
+    block(
+        session,
+        address_id,
+        controller=controller,
+        occurred_at=LONG_AGO,
         personal={"words": "no more"},
+        now=LONG_AGO,
     )
-    suppress(session, [act], LONG_AGO)
     audit_trail.record(
         session,
         now=LONG_AGO,
         operator=OPERATOR,
         action="test.old",
-        controller_id=body.id,
-        details={"address_id": point.address_id},
+        controller_id=controller.id if controller else None,
+        details={"address_id": address_id},
         personal={"who": "Ann"},
     )
-    session.flush()
-    return Old(contact, point, sent)
 
 
 def _add_told(session: Session, run: Run, sent: Delivery) -> None:
@@ -245,24 +248,7 @@ def test_it_holds_what_is_under_another_address_of_the_person_too(world: World) 
 def test_it_holds_what_is_no_one_controllers(world: World) -> None:
     with world.context.store.write() as session:
         for old in (world.ann, world.neighbour):
-            act = Suppression(
-                BlockScope(old.point.address_id, None),
-                BlockCause.OPT_OUT,
-                LONG_AGO,
-                "letter",
-                by_person=True,
-                operator=OPERATOR,
-                personal={"words": "no more"},
-            )
-            suppress(session, [act], LONG_AGO)
-            audit_trail.record(
-                session,
-                now=LONG_AGO,
-                operator=OPERATOR,
-                action="test.old",
-                details={"address_id": old.point.address_id},
-                personal={"who": "Ann"},
-            )
+            _add_letter(session, old.point.address_id)
     due = world.due()
     assert (due["opt_outs"]["-"], due["audit"]["-"]) == (2, 2)
     ask(world)

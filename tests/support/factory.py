@@ -433,6 +433,7 @@ def block(
     channel: str = EVERY_CHANNEL,
     purpose: Purpose | None = None,
     occurred_at: datetime = NOW,
+    personal: Mapping[str, Any] | None = None,
     now: datetime = NOW,
 ) -> int:
     """Set a block through the ledger and return its event id; everywhere unless narrowed."""
@@ -449,6 +450,7 @@ def block(
         source="test",
         by_person=cause.set_by_person,
         operator=OPERATOR,
+        personal=personal,
     )
     return suppress(session, [act], now)[0]
 
