@@ -114,7 +114,7 @@ RULES: dict[Reason, Rule] = {
     Reason.NO_SENDER_IDENTITY: Rule(
         "The controller has no sender identity on this channel to name itself with.", "¶51"
     ),
-    Reason.INVALID_ADDRESS: Rule("The address does not work or is no longer held.", "¶57"),
+    Reason.INVALID_ADDRESS: Rule("The address does not work, or is not held.", "¶57"),
     Reason.OBJECTED: Rule(
         "The person objected to direct marketing from this controller.", "¶71-73"
     ),
