@@ -46,7 +46,7 @@ SMS = (
     "Reply STOP to opt out"
 )
 LAYOUT = "layouts/standard.html"
-IDENTITY = {
+IDENTITY: dict[str, Any] = {
     "name": "Riverside Association", "postal_address": "1 High Street, Riverside RV1 1AA",
     "contact_email": "office@riverside.org.uk",
     "privacy_notice_url": "https://riverside.org.uk/privacy",

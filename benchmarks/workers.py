@@ -1,13 +1,15 @@
 """One, two and four `sender worker` processes on one campaign, the provider 100 ms away.
 
-    .venv/bin/python -m benchmarks.workers [--messages 8000] [--delay 0.1]
+    .venv/bin/python -m benchmarks.workers [--messages 2400] [--rounds 3] [--delay 0.1]
 
 PostgreSQL. CPU is that of the workers alone, from just before the launch to the last message; what
-they need to start is left out. The wall is from the yes to the last message.
+they need to start is left out. The wall is from the yes to the last message. Medians of the rounds,
+one, two and four workers in turns.
 """
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -26,7 +28,7 @@ from sender.store.engine import open_store
 COUNTS = (1, 2, 4)
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 MOST_SECONDS = 1_200
-BULK_FACTOR = 5
+BULK_FACTOR = 15
 """So many times the messages, for what goes out 50 a call."""
 
 
@@ -42,10 +44,15 @@ class Done:
     def per_cpu_second(self) -> float:
         return self.messages / self.cpu_seconds
 
+    @property
+    def per_second(self) -> float:
+        return self.messages / self.wall_seconds
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--messages", type=int, default=8_000)
+    parser.add_argument("--messages", type=int, default=2_400)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay", type=float, default=0.1)
     parser.add_argument("--slots", type=int, default=1, help="of each worker")
     arguments = parser.parse_args()
@@ -58,17 +65,24 @@ def main() -> None:
         (SES_SINGLE, arguments.messages),
         (SES_BULK, arguments.messages * BULK_FACTOR),
     ):
-        base = None
-        for workers in COUNTS:
-            done = measure(way, messages, workers, arguments.slots, arguments.delay)
-            base = base or done
-            rate, base_rate = done.messages / done.wall_seconds, base.messages / base.wall_seconds
-            print(
-                f"| {way.name} | {workers} | {done.per_cpu_second:,.0f} "
-                f"| **{done.per_cpu_second / base.per_cpu_second:.2f}** | {rate:,.0f} "
-                f"| **{rate / base_rate:.2f}** |",
-                flush=True,
-            )
+        rounds = [
+            [measure(way, messages, count, arguments.slots, arguments.delay) for count in COUNTS]
+            for _ in range(arguments.rounds)
+        ]
+        for row in _rows(way, rounds):
+            print(row, flush=True)
+
+
+def _rows(way: Way, rounds: Sequence[Sequence[Done]]) -> Iterator[str]:
+    base_cpu = base_wall = 0.0
+    for workers, done in zip(COUNTS, zip(*rounds, strict=True), strict=True):
+        cpu = statistics.median(one.per_cpu_second for one in done)
+        wall = statistics.median(one.per_second for one in done)
+        base_cpu, base_wall = base_cpu or cpu, base_wall or wall
+        yield (
+            f"| {way.name} | {workers} | {cpu:,.0f} | **{cpu / base_cpu:.2f}** "
+            f"| {wall:,.0f} | **{wall / base_wall:.2f}** |"
+        )
 
 
 def measure(way: Way, messages: int, workers: int, slots: int, delay: float) -> Done:
