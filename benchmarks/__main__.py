@@ -66,7 +66,7 @@ BENCHMARKS = (
         "Several workers",
         "Messages per CPU second of 2 and 4 workers at least 0.9 of one's; by the clock at least "
         "1.8 times with 2, the provider 100 ms away. Beside them, PostgreSQL and the sink need the "
-        "machine too. Medians of three rounds, in turns.",
+        "machine too. Means of two rounds, in turns.",
         ("--messages", "200", "--rounds", "1"),
     ),
     Benchmark(

@@ -1,9 +1,9 @@
 """One, two and four `sender worker` processes on one campaign, the provider 100 ms away.
 
-    .venv/bin/python -m benchmarks.workers [--messages 2400] [--rounds 3] [--delay 0.1]
+    .venv/bin/python -m benchmarks.workers [--messages 5000] [--rounds 2] [--delay 0.1]
 
 PostgreSQL. CPU is that of the workers alone, from just before the launch to the last message; what
-they need to start is left out. The wall is from the yes to the last message. Medians of the rounds,
+they need to start is left out. The wall is from the yes to the last message. Means of the rounds,
 one, two and four workers in turns.
 """
 
@@ -28,7 +28,7 @@ from sender.store.engine import open_store
 COUNTS = (1, 2, 4)
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 MOST_SECONDS = 1_200
-BULK_FACTOR = 15
+BULK_FACTOR = 7
 """So many times the messages, for what goes out 50 a call."""
 
 
@@ -51,8 +51,8 @@ class Done:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--messages", type=int, default=2_400)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--delay", type=float, default=0.1)
     parser.add_argument("--slots", type=int, default=1, help="of each worker")
     arguments = parser.parse_args()
@@ -76,8 +76,8 @@ def main() -> None:
 def _rows(way: Way, rounds: Sequence[Sequence[Done]]) -> Iterator[str]:
     base_cpu = base_wall = 0.0
     for workers, done in zip(COUNTS, zip(*rounds, strict=True), strict=True):
-        cpu = statistics.median(one.per_cpu_second for one in done)
-        wall = statistics.median(one.per_second for one in done)
+        cpu = statistics.mean(one.per_cpu_second for one in done)
+        wall = statistics.mean(one.per_second for one in done)
         base_cpu, base_wall = base_cpu or cpu, base_wall or wall
         yield (
             f"| {way.name} | {workers} | {cpu:,.0f} | **{cpu / base_cpu:.2f}** "
