@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,25 +60,11 @@ from tests.support.factory import (
     establish,
     record_consent,
 )
+from tests.support.set_clock import MORNING, NIGHT, SetClock
 from tests.support.waiting import Rival
 
-MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
-NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
 NO_PROCESS = 2**22 + 1
 """Linux and macOS give no process an id as large."""
-
-
-class SetClock(SystemClock):
-    """Real waiting, from a time of day that the test sets."""
-
-    def __init__(self) -> None:
-        self.set(MORNING)
-
-    def set(self, at: datetime) -> None:
-        self._ahead = at - super().now()
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
 
 
 @dataclass

@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from sender.campaigns.carrying import Carrier
 from sender.campaigns.launch import Launch, prepare_launch
-from sender.clock import SystemClock
 from sender.delivery import brake, dispatch
 from sender.delivery.progress import Ending
 from sender.delivery.runs import get_run
@@ -26,27 +25,15 @@ from tests.fakes.http import Fault
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, Office, on_bulk_call, open_office, written_to
 from tests.support.factory import OPERATOR, add_policy
+from tests.support.set_clock import SetClock
 
 PEOPLE = 40
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
-class SetClock(SystemClock):
-    """Real waiting, from a time of day that the test sets."""
-
-    def __init__(self) -> None:
-        self.set(NOON)
-
-    def set(self, at: datetime) -> None:
-        self._ahead = at - super().now()
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
-
-
 @pytest.fixture
 def clock() -> SetClock:
-    return SetClock()
+    return SetClock(NOON)
 
 
 @pytest.fixture

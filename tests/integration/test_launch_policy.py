@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 
 from sender.campaigns.approval import review
 from sender.campaigns.launch import prepare_launch, prepare_resume
-from sender.clock import SystemClock
 from sender.delivery.progress import Ending
 from sender.store.audit import AuditEvent
 from sender.store.contacts import Contact
@@ -22,24 +21,10 @@ from sender.vocabulary import Channel, DeliveryState, Reason
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, carry_out, open_office
 from tests.support.factory import OPERATOR, add_policy
+from tests.support.set_clock import MORNING, NIGHT, SetClock
 
-MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
-NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
 AUCKLAND_OPENS = datetime(2026, 12, 1, 20, tzinfo=UTC)
 """09:00 on 2 December there, in summer time."""
-
-
-class SetClock(SystemClock):
-    """Real waiting, from a time of day that the test sets."""
-
-    def __init__(self) -> None:
-        self.set(MORNING)
-
-    def set(self, at: datetime) -> None:
-        self._ahead = at - super().now()
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
 
 
 @dataclass

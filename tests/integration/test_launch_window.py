@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.pinning import read_pinned
-from sender.clock import SystemClock
 from sender.delivery.progress import Ending
 from sender.store.campaigns import CampaignVersion
 from sender.store.engine import Store
@@ -23,23 +22,9 @@ from tests.support.campaign_folder import (
     on_bulk_call,
     open_office,
 )
+from tests.support.set_clock import MORNING, NIGHT, SetClock
 
 WINDOW = '[window]\nfrom = "09:00"\nto = "20:00"\n'
-TEN_IN_THE_MORNING = datetime(2026, 12, 1, 10, tzinfo=UTC)
-TEN_AT_NIGHT = datetime(2026, 12, 1, 22, tzinfo=UTC)
-
-
-class SetClock(SystemClock):
-    """Real waiting, from a time of day that the test sets."""
-
-    def __init__(self) -> None:
-        self.set(TEN_IN_THE_MORNING)
-
-    def set(self, at: datetime) -> None:
-        self._ahead = at - super().now()
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
 
 
 @dataclass
@@ -63,7 +48,7 @@ def morning(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_outside_its_window_a_campaign_is_refused(morning: Morning) -> None:
-    morning.clock.set(TEN_AT_NIGHT)
+    morning.clock.set(NIGHT)
     with pytest.raises(FileErrors, match=r"window: is shut: it is 22:00 in Europe/London"):
         prepare_launch(morning.office.context, morning.office.email(WINDOW))
     assert morning.ses.messages == []
@@ -74,7 +59,7 @@ def test_a_run_waits_when_its_window_closes_and_goes_on_the_next_day(morning: Mo
     office, clock = morning.office, morning.clock
 
     def night_falls() -> None:
-        clock.set(TEN_AT_NIGHT)
+        clock.set(NIGHT)
 
     launch = prepare_launch(office.context, office.email(WINDOW))
     launch.confirm()
@@ -88,7 +73,7 @@ def test_a_run_waits_when_its_window_closes_and_goes_on_the_next_day(morning: Mo
     with pytest.raises(FileErrors, match="is shut"):
         office.resume(launch.run_id)
     morning.ses.on_request = None
-    clock.set(TEN_IN_THE_MORNING + timedelta(days=1))
+    clock.set(MORNING + timedelta(days=1))
     assert office.resume(launch.run_id) is Ending.FINISHED
     assert len({message.delivery_id for message in morning.ses.messages}) == 120
     assert len(morning.ses.messages) == 120

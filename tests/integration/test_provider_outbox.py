@@ -10,13 +10,14 @@ from lxml.html import HtmlElement, document_fromstring
 
 from sender.errors import ProviderError
 from sender.providers.account import AccountSettings
-from sender.providers.base import Accepted, Deferred, DirectiveAction, NotStarted, Rejected, Result
+from sender.providers.base import Accepted, Deferred, DirectiveAction, NotStarted, Rejected
 from sender.providers.outbox import files
 from sender.providers.outbox.pages import ROWS_PER_PAGE
 from sender.providers.outbox.send import OutboxProvider
 from sender.providers.registry import open_provider
 from sender.vocabulary import ProviderName
 from tests.fakes.outgoing import NEVER, ManualClock, email, sms
+from tests.support.provider_results import kinds
 
 Open = Callable[..., OutboxProvider]
 
@@ -35,10 +36,6 @@ def open_outbox(outbox: Path) -> Open:
         return provider
 
     return open_it
-
-
-def kinds(results: tuple[Result, ...]) -> list[type]:
-    return [type(result) for result in results]
 
 
 def page(path: Path) -> HtmlElement:

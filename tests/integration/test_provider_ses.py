@@ -19,7 +19,6 @@ from sender.providers.base import (
     DirectiveAction,
     NotStarted,
     Rejected,
-    Result,
     Unknown,
 )
 from sender.providers.outcome import Meaning
@@ -32,6 +31,7 @@ from tests.fakes.http import Answer, Bucket, Fault
 from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, ManualClock, email
 from tests.fakes.ses import SesFake, error_answer
+from tests.support.provider_results import ACTION_OF, RESULT_OF, kinds
 
 ENVIRON = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -39,20 +39,6 @@ ENVIRON = {
     "AWS_REGION": "eu-west-2",
 }
 Open = Callable[..., SesProvider]
-
-RESULT_OF = {
-    Meaning.REJECTED: Rejected,
-    Meaning.DEFERRED: Deferred,
-    Meaning.UNKNOWN: Unknown,
-    Meaning.STOP_RUN: Deferred,
-    Meaning.DEFER_RUN: Deferred,
-    Meaning.SLOW_DOWN: Deferred,
-}
-ACTION_OF = {
-    Meaning.STOP_RUN: DirectiveAction.STOP,
-    Meaning.DEFER_RUN: DirectiveAction.DEFER,
-    Meaning.SLOW_DOWN: DirectiveAction.SLOW_DOWN,
-}
 
 
 @pytest.fixture
@@ -91,10 +77,6 @@ def open_ses(fake: SesFake) -> Iterator[Open]:
     yield open_it
     for provider in opened:
         provider.close()
-
-
-def kinds(results: tuple[Result, ...]) -> list[type]:
-    return [type(result) for result in results]
 
 
 def test_fifty_whole_messages_go_in_one_call(fake: SesFake, open_ses: Open) -> None:

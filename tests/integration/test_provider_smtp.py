@@ -15,7 +15,6 @@ from sender.providers.base import (
     DirectiveAction,
     NotStarted,
     Rejected,
-    Result,
     Unknown,
 )
 from sender.providers.outcome import Meaning
@@ -28,6 +27,7 @@ from tests.fakes.certificates import CERTIFICATE
 from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, NOON, ManualClock, email, sms
 from tests.fakes.smtp import At, Fault, SmtpFake
+from tests.support.provider_results import kinds
 
 LOGIN = {"SMTP_USER": "party", "SMTP_PASSWORD": "passwordEXAMPLE"}
 Open = Callable[..., SmtpProvider]
@@ -85,10 +85,6 @@ def greeting(reply: bytes) -> Iterator[int]:
         thread.start()
         yield listening.getsockname()[1]
         thread.join()
-
-
-def kinds(results: tuple[Result, ...]) -> list[type]:
-    return [type(result) for result in results]
 
 
 def test_a_message_arrives_whole(fake: SmtpFake, open_smtp: Open) -> None:

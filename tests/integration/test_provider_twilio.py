@@ -13,7 +13,6 @@ from sender.providers.base import (
     DirectiveAction,
     NotStarted,
     Rejected,
-    Result,
     Unknown,
 )
 from sender.providers.outcome import Meaning
@@ -26,26 +25,13 @@ from tests.fakes.http import Answer, Bucket, Fault
 from tests.fakes.loop import unused_port
 from tests.fakes.outgoing import NEVER, ManualClock, email, sms
 from tests.fakes.twilio import TwilioFake, error_answer
+from tests.support.provider_results import ACTION_OF, RESULT_OF, kinds
 
 ACCOUNT = "AC" + "0" * 32
 SERVICE = "MG" + "1" * 32
 CALLBACK = "https://out.party.example/twilio"
 ENVIRON = {"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": "tokenEXAMPLE"}
 Open = Callable[..., TwilioProvider]
-
-RESULT_OF = {
-    Meaning.REJECTED: Rejected,
-    Meaning.DEFERRED: Deferred,
-    Meaning.UNKNOWN: Unknown,
-    Meaning.STOP_RUN: Deferred,
-    Meaning.DEFER_RUN: Deferred,
-    Meaning.SLOW_DOWN: Deferred,
-}
-ACTION_OF = {
-    Meaning.STOP_RUN: DirectiveAction.STOP,
-    Meaning.DEFER_RUN: DirectiveAction.DEFER,
-    Meaning.SLOW_DOWN: DirectiveAction.SLOW_DOWN,
-}
 
 
 @pytest.fixture
@@ -86,10 +72,6 @@ def open_twilio(fake: TwilioFake) -> Iterator[Open]:
     yield open_it
     for provider in opened:
         provider.close()
-
-
-def kinds(results: tuple[Result, ...]) -> list[type]:
-    return [type(result) for result in results]
 
 
 def test_a_message_goes_out_whole_and_can_be_found_again(
