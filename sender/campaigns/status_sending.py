@@ -249,7 +249,8 @@ def _run_status(
     pending, about = count_pending(session, run, sent)
     waits = run.deferred_until if run.deferred_until and run.deferred_until > now else None
     last_minute = recent.messages.get(run.id, 0.0)
-    goes_on = planned and waits is None and run.state in _SENDING and last_minute > 0
+    now_all = planned and waits is None and not _some_wait(session, run.id, now)
+    goes_on = now_all and run.state in _SENDING and last_minute > 0
     return RunStatus(
         run_id=run.id,
         campaign=campaign,
@@ -267,6 +268,14 @@ def _run_status(
         waits_until=waits,
         done_at=now + recent.lasted[run.id] * (pending / last_minute) if goes_on else None,
     )
+
+
+def _some_wait(session: Session, run_id: int, now: datetime) -> bool:
+    """Whether a part of the run waits: for the hours of its people, say."""
+    later = select(RunPart.id).where(
+        RunPart.run_id == run_id, RunPart.done_at.is_(None), RunPart.ready_at > now
+    )
+    return session.scalar(later.limit(1)) is not None
 
 
 def count_pending(session: Session, run: Run, sent: int) -> tuple[int, bool]:

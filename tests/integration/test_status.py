@@ -147,6 +147,15 @@ def test_a_run_that_stands_still_or_is_being_planned_promises_nothing(
     assert found.is_planned == ("plan_ends_at" not in changed)
 
 
+def test_a_run_of_which_some_wait_for_their_hours_promises_nothing(context: Context) -> None:
+    with floor(context) as there:
+        run = there.run("spring", pending=30)
+        there.dispatcher(run, 10, began=60)
+        there.part(run, 0, ready_at=NOW + timedelta(hours=7))
+    [found] = look(context).runs
+    assert (found.last_minute, found.done_at) == (10, None)
+
+
 def test_runs_are_those_that_were_confirmed_and_are_not_over(context: Context) -> None:
     with floor(context) as there:
         for state in RunState:
