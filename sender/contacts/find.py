@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
-from sender.contacts.written_name import read_name
+from sender.contacts.written_name import is_signed
 from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.erased_references import shown
@@ -35,8 +36,9 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
 
     The reference of a contact that was merged finds the person that they are now.
 
-    Case and space don't matter; the text is no pattern. Names and postcodes may be given in part
-    from their beginning, a name also as letters are signed: `Mrs A. Okafor`, `Okafor, A.`.
+    Case and space don't matter, nor in names accents and apostrophes; the text is no pattern. Names
+    and postcodes may be given in part from their beginning, a name also as letters are signed:
+    `Mrs A. Okafor`, `Okafor, A.`.
 
     Args:
         session: any open session.
@@ -47,7 +49,6 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
     wanted = text.strip().lower()
     if not wanted:
         return []
-    full = func.lower(Contact.first_name) + " " + func.lower(Contact.last_name)
     query = (
         select(Contact)
         .where(
@@ -56,9 +57,7 @@ def find_people(session: Session, controller_id: int, text: str, *, limit: int) 
             or_(
                 func.lower(Contact.external_ref) == wanted,
                 Contact.id.in_(_merged_as(controller_id, wanted)),
-                func.lower(Contact.last_name).startswith(wanted, autoescape=True),
-                full.startswith(wanted, autoescape=True),
-                *_by_signature(text),
+                Contact.id.in_(_signed(session, controller_id, text, limit)),
                 *_by_postcode(text),
             ),
         )
@@ -79,18 +78,26 @@ def _merged_as(controller_id: int, reference: str) -> Select[int]:
     )
 
 
-def _by_signature(text: str) -> list[ColumnElement[bool]]:
-    name = read_name(text)
-    if name is None:
-        return []
-    return [
-        and_(
-            func.lower(Contact.first_name).startswith(name.first, autoescape=True),
-            func.lower(Contact.last_name).startswith(name.last, autoescape=True),
+def _signed(session: Session, controller_id: int, text: str, limit: int) -> list[int]:
+    """Return who may have signed so, in the order in which people are listed.
+
+    Names are compared here: SQLite and PostgreSQL under some collations know capitals of A to Z.
+    """
+    query = (
+        select(Contact.id, Contact.first_name, Contact.last_name)
+        .where(
+            Contact.controller_id == controller_id,
+            or_(Contact.first_name.is_not(None), Contact.last_name.is_not(None)),
+            Contact.id.not_in(select(ContactMerge.merged_contact_id)),
         )
-        if name.first
-        else func.lower(Contact.last_name).startswith(name.last, autoescape=True)
-    ]
+        .order_by(Contact.last_name, Contact.first_name, Contact.id)
+        .execution_options(yield_per=5_000)
+    )
+    everybody = session.execute(query)
+    signed = (one.id for one in everybody if is_signed(text, one[1] or "", one[2] or ""))
+    found = list(islice(signed, limit))
+    everybody.close()
+    return found
 
 
 def _by_postcode(text: str) -> list[ColumnElement[bool]]:

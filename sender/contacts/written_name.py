@@ -1,16 +1,35 @@
 """Read a name as people sign letters: with a title, with initials, or the last name first. Pure."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
 _TITLES: Final = frozenset(
     {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "sir", "dame", "lord", "lady", "rev", "cllr"}
 )
+_UNMARKED: Final = str.maketrans(
+    {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "\u0131": "i", "æ": "ae", "œ": "oe", "-": " "}
+    | dict.fromkeys("'`\u2018\u2019\u02bc\u00b4")
+)
+"""Letters that do not fall into a letter and a mark; apostrophes go, a hyphen is a space."""
+
+
+def plain_name(text: str) -> str:
+    """Return a name as it is compared: `Şahin`, `ŞAHİN` and `Sahin` are one, so are O'Neill's.
+
+    In small letters without accents and apostrophes: a letter is signed as its writer likes, and
+    databases differ on which small letter belongs to a capital one.
+    """
+    if text.isascii():
+        return " ".join(text.lower().translate(_UNMARKED).split())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    bare = "".join(one for one in apart if not unicodedata.combining(one))
+    return " ".join(bare.translate(_UNMARKED).split())
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenName:
-    """What a signature tells, in lower case.
+    """What a signature tells, as `plain_name` writes it.
 
     Attributes:
         first: how the first name begins: an initial, or all of it; empty if it is not told.
@@ -40,5 +59,20 @@ def read_name(text: str) -> WrittenName | None:
 
 
 def _words(text: str) -> list[str]:
-    words = text.lower().replace(".", " ").split()
+    words = plain_name(text.replace(".", " ")).split()
     return words[1:] if words and words[0] in _TITLES else words
+
+
+def is_signed(text: str, first_name: str, last_name: str) -> bool:
+    """Return whether somebody of these names may have signed so; a name may be given in part.
+
+    Args:
+        text: the signature, or how a name begins.
+        first_name: of the person; empty if it is not known.
+        last_name: likewise.
+    """
+    wanted, first, last = plain_name(text), plain_name(first_name), plain_name(last_name)
+    if wanted and (last.startswith(wanted) or f"{first} {last}".startswith(wanted)):
+        return True
+    name = read_name(text)
+    return name is not None and last.startswith(name.last) and first.startswith(name.first)

@@ -40,3 +40,33 @@ def test_a_letter_finds_its_writer(store: Store, text: str, found: list[str]) ->
         add_contact(session, other.controller, first_name="Ann", last_name="Okafor")
         people = find_people(session, body.id, text, limit=50)
     assert [person.name for person in people] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Şahin", ["Élodie Şahin"]),
+        ("ŞAHİN", ["Élodie Şahin"]),
+        ("Ms E. Sahin", ["Élodie Şahin"]),
+        ("żak, ł.", ["ŁUKASZ ŻAK"]),
+        ("Lukasz Zak", ["ŁUKASZ ŻAK"]),
+        ("O'Neill", ["Siân O\u2019Neill-Smith"]),
+        ("Sian ONeill Smith", ["Siân O\u2019Neill-Smith"]),
+        ("Élo", ["Élodie Şahin"]),
+        ("Madonna", ["Madonna"]),
+        ("\u2019", []),
+    ],
+)
+def test_no_accent_and_no_capital_hides_a_writer(store: Store, text: str, found: list[str]) -> None:
+    """Whoever is not found cannot object by letter (guidance ¶72)."""
+    with store.write() as session:
+        body = establish(session, "riverside")
+        for first, last in (
+            ("Élodie", "Şahin"),
+            ("ŁUKASZ", "ŻAK"),
+            ("Siân", "O\u2019Neill-Smith"),
+            (None, "Madonna"),
+        ):
+            add_contact(session, body.controller, first_name=first, last_name=last, postcode=None)
+        people = find_people(session, body.id, text, limit=50)
+    assert [person.name for person in people] == found
