@@ -54,6 +54,8 @@ _WITH_SIGNS: Final = re.compile(r"(?<![\w$@])[a-z0-9$@]*[0-9$@][a-z0-9$@]*")
 _GAP: Final = r"[\s.\-_*~+,/|\u00b7\u2022]{1,3}"
 _SPELT: Final = re.compile(rf"(?<!\w)\w(?:{_GAP}\w){{3,}}(?!\w)")
 _BROKEN: Final = re.compile(r"(?<=[a-z])[._*~^\u00b7\u2010\u2011-]+(?=[a-z])")
+_TURNED_ROUND: Final = "\u202e"
+"""What follows it is shown from right to left, Latin letters too (Unicode UAX #9)."""
 _NO_LETTER: Final = re.compile(r"[\W_]+")
 _STEM: Final = re.compile(r"votes?|donate|support|elect|pledge|join|give")
 
@@ -71,6 +73,11 @@ def unmasked(line: str) -> str:
     """
     joined = _SPELT.sub(_spelt, line)
     return _WITH_SIGNS.sub(_read, _BROKEN.sub("", joined))
+
+
+def shown_backwards(text: str) -> str:
+    """Return a text letter by letter from its end, if a part of it is shown so; else nothing."""
+    return text[::-1] if _TURNED_ROUND in text else ""
 
 
 def _spelt(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
-from sender.rendering.disguise import plain_letters, unmasked
+from sender.rendering.disguise import plain_letters, shown_backwards, unmasked
 from sender.rendering.kind_words import (
     ASKS,
     CLAIM,
@@ -106,6 +106,8 @@ def lint(text: str, own: Own = _NOTHING_OWN) -> tuple[Flag, ...]:
     for line in _lines(plain, own):
         flags.update(flag for sentence in _sentences(line) for flag in _judge(sentence))
         flags |= _finals(unmasked(line))
+    for line in _lines(shown_backwards(plain), own):
+        flags |= _finals(line)
     for link in links:
         bare = unquote(link).lower()
         flags |= set(_judge(_WORDS_OF_A_LINK.sub(" ", bare)))
