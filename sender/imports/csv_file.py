@@ -118,7 +118,10 @@ def _delimiter(path: Path, encoding: Encoding) -> str:
 
 
 def _width(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line], delimiter=delimiter), []))
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:  # told with its line when the records are read
+        return 0
 
 
 def _records(path: Path, encoding: Encoding, delimiter: str) -> Iterator[Record]:

@@ -44,6 +44,7 @@ def test_separator_is_the_one_that_makes_most_columns(
         (b"a\nb\0\n", 2),
         (b'a,b\n1,"x" y\n', 2),
         (b"a\n1\r2\n", 2),
+        (b"a,b\r1,2\r3,4\r", 1),
         (b"a\n" + b"x" * 200_000, 2),
     ],
 )
