@@ -10,6 +10,7 @@ from sender.imports import contacts as people
 from sender.imports import opt_outs as lists
 from sender.imports.approval import BatchView
 from sender.imports.counts import ImportReport
+from sender.imports.csv_file import Encoding
 from sender.imports.hashed_list import Hashed
 from sender.imports.reading import Reading, Storage
 from sender.operators.permissions import another_may
@@ -63,6 +64,7 @@ def import_opt_outs(
     controller: str,
     path: Path,
     *,
+    encoding: Encoding | None = None,
     channel: Channel | None = None,
     purpose: str | None = None,
     hashed: Hashed | None = None,
@@ -75,6 +77,7 @@ def import_opt_outs(
         context: the installation.
         controller: the slug of whose messages people opted out of.
         path: the list; docs/imports.md describes it.
+        encoding: of its text; by default its first bytes tell UTF-8 from UTF-16.
         channel: take only addresses of this channel.
         purpose: the slug of the one purpose that they opted out of.
         hashed: how the list was hashed, where it has hashes instead of addresses.
@@ -94,6 +97,7 @@ def import_opt_outs(
         controller_slug=controller,
         path=path,
         operator=context.operator,
+        encoding=encoding,
         channel=channel,
         purpose=purpose,
         hashed=hashed,

@@ -32,6 +32,7 @@ from sender.consent.purposes import find_purpose
 from sender.controllers.lookup import current_version, find_controller
 from sender.delivery.replay import Replay
 from sender.errors import UsageError
+from sender.imports.csv_file import Encoding
 from sender.imports.hashed_list import Hashed
 from sender.imports.opt_outs import import_opt_outs
 from sender.spreadsheet import harmless
@@ -150,6 +151,9 @@ def import_(
     all_controllers: Annotated[
         bool, typer.Option("--all-controllers", help="Each controller that there is now.")
     ] = False,
+    encoding: Annotated[
+        Encoding | None, typer.Option(help="Of its text, where it is neither UTF-8 nor UTF-16.")
+    ] = None,
     channel: Annotated[Channel | None, typer.Option(help="Only addresses of this channel.")] = None,
     purpose: Annotated[
         str, typer.Option(metavar="SLUG", help="They opted out of this purpose alone.")
@@ -191,6 +195,7 @@ def import_(
                 controller_slug=owner,
                 path=file,
                 operator=context.operator,
+                encoding=encoding,
                 channel=channel,
                 purpose=purpose or None,
                 hashed=hashed,

@@ -21,7 +21,7 @@ from sender.imports.batch import Errand
 from sender.imports.context import ImportContext, load_context
 from sender.imports.counts import Counts, ImportReport
 from sender.imports.course import Course, Flow, Progress
-from sender.imports.csv_file import CsvFile, Record, survey
+from sender.imports.csv_file import CsvFile, Encoding, Record, survey
 from sender.imports.hashed_list import Given, Hashed, HashedList, hashed_layout
 from sender.imports.ledgers import Ledgers
 from sender.imports.list_row import ListRow, row_of
@@ -51,6 +51,7 @@ def import_opt_outs(
     controller_slug: str,
     path: Path,
     operator: str,
+    encoding: Encoding | None = None,
     channel: Channel | None = None,
     purpose: str | None = None,
     hashed: Hashed | None = None,
@@ -75,6 +76,7 @@ def import_opt_outs(
         controller_slug: whose messages people opted out of.
         path: the list.
         operator: who imports it.
+        encoding: of its text; by default its first bytes tell UTF-8 from UTF-16.
         channel: take only addresses of this channel; by default, both, told apart by the column or
             by their look.
         purpose: the slug of the one purpose that they opted out of; by default, of all.
@@ -96,14 +98,15 @@ def import_opt_outs(
             "A list of hashes cannot be for one purpose.",
             remedy="Import it without the purpose: that stops more, never less.",
         )
-    file = survey(path)
+    file = survey(path, encoding)
     layout = list_layout(file) if hashed is None else hashed_layout(file, hashed)
     with store.read() as session:
         require_key(session, hasher)
         context = load_context(session, controller_slug)
         purpose_id = _purpose_id(session, context, purpose)
     header = file.header if layout.has_header else ("address",)
-    told = {"channel": channel, "purpose": purpose, "hashed": hashed and hashed.told}
+    told: dict[str, object] = {} if encoding is None else {"encoding": encoding}
+    told |= {"channel": channel, "purpose": purpose, "hashed": hashed and hashed.told}
     errand = Errand(_ACTION, context.controller_id, operator, file, told)
     rows = file.rows + (not layout.has_header)
     with (

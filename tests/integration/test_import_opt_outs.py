@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 
 from sender.errors import FileError, NotFoundError, UsageError
 from sender.imports import opt_outs
+from sender.imports.counts import ImportReport
+from sender.imports.csv_file import Encoding
 from sender.imports.hashed_list import Hashed
 from sender.imports.opt_outs import IMPORTED
 from sender.store.addresses import Address
@@ -20,7 +22,7 @@ from sender.store.suppressions import Block, SuppressionEvent
 from sender.suppression.foreign_digests import HashAlgorithm
 from sender.suppression.ledger import BlockScope, Suppression, release
 from sender.vocabulary import BlockCause, Channel, Reason
-from tests.support.import_world import NOW, PURPOSES, World, build_world
+from tests.support.import_world import HASHER, NOW, PURPOSES, World, build_world
 
 
 @pytest.fixture
@@ -55,6 +57,28 @@ def test_addresses_are_blocked_on_their_channel_for_all_purposes(
     assert set(world.all(select(Block.cause, Block.purpose_id))) == {(BlockCause.OPT_OUT, 0)}
     assert report.counts.opt_outs_recorded == 2
     assert report.rejects_path is None
+
+
+def test_list_of_an_older_windows_program_is_read_where_that_is_said(world: World) -> None:
+    path = world.write("opt-outs.csv", "")
+    path.write_bytes("email,name\njo@example.org,Løvé\n".encode("cp1252"))
+    with pytest.raises(FileError, match="not UTF-8") as caught:
+        bring_in(world, path)
+    assert "--encoding windows-1252" in caught.value.remedy
+    assert bring_in(world, path, Encoding.WINDOWS_1252).counts.opt_outs_recorded == 1
+    assert blocked(world) == {(world.address_id("jo@example.org"), "email")}
+
+
+def bring_in(world: World, path: Path, encoding: Encoding | None = None) -> ImportReport:
+    return opt_outs.import_opt_outs(
+        world.store,
+        HASHER,
+        world.clock,
+        controller_slug="acton",
+        path=path,
+        operator="tester",
+        encoding=encoding,
+    )
 
 
 def test_unknown_people_are_kept_by_hash_only(world: World) -> None:
