@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sender.spreadsheet import harmless, unmarked
 
 _TOLD = ("line", "column", "problem", "remedy", "form", "date")
 _ADDED = tuple(f"{REJECT_PREFIX}{name}" for name in _TOLD)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOST_FORMS = 10_000
 """More names of forms than this are no forms; their rows are told of together."""
 
@@ -99,8 +101,10 @@ class RejectsFile:
     def _group(self, seen: Seen) -> None:
         is_full = len(self._forms) >= _MOST_FORMS and seen.form not in self._forms
         form = "" if is_full else seen.form
-        first, last, rows = self._forms.get(form, (seen.day, seen.day, 0))
-        self._forms[form] = (min(first, seen.day), max(last, seen.day), rows + 1)
+        first, last, rows = self._forms.get(form, ("", "", 0))
+        if _DAY.fullmatch(seen.day):  # one that cannot be read is no day of the form's
+            first, last = min(first or seen.day, seen.day), max(last, seen.day)
+        self._forms[form] = (first, last, rows + 1)
 
     def flush(self) -> Kept | None:
         """Bring everything written so far to the disk, and return how much that is."""

@@ -251,6 +251,16 @@ def test_whoever_is_known_is_merged_and_whoever_said_no_is_kept(world: World) ->
     assert (report.counts.merged, report.counts.created) == (1, 1)
 
 
+def test_a_day_that_cannot_be_read_is_none_of_its_forms(world: World) -> None:
+    days = ["2023-06-03", "", "summer", "######", "2023-06-01", "46115"]
+    lines = [
+        f"{number}@example.org,campaign-news,email,summer-fair,{day},paper,box 7"
+        for number, day in enumerate(days)
+    ]
+    report = world.bring_in(f"email,{CONSENT}\n" + "\n".join(lines) + "\n", storage=None)
+    assert report.groups == [RejectedForm("summer-fair", "2023-06-01", "2023-06-03", 6)]
+
+
 def test_archived_wording_rescues_exactly_the_rows_of_its_form(world: World) -> None:
     lines = [
         "a@example.org,campaign-news,email,summer-fair,2023-06-03,paper,box 7",
