@@ -55,6 +55,21 @@ _NO_ACTS: Final = frozenset(
 _STARTS: Final = ("inferred", "implied", "assumed", "presumed", "pre ticked", "preticked")
 
 
+def is_no_answer(text: str) -> bool:
+    """Return whether a text only fills a cell, as exports and forms do where nothing is known.
+
+    Who relies on consent has to show how and where it was given (UK GDPR Article 7(1)).
+    """
+    words = _MARKS.sub(" ", text.lower()).strip()
+    return words in _NO_ANSWERS or not any(character.isalnum() for character in text)
+
+
+_MARKS: Final = re.compile(r"[^a-z0-9]+")
+_NO_ANSWERS: Final = frozenset(
+    {"n a", "none", "null", "nil", "unknown", "not known", "not recorded", "unspecified", "tbc"}
+)
+
+
 def is_no_act(method: str) -> bool:
     """Return whether a method is silence, a box ticked beforehand, or inferred from something else.
 

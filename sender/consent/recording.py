@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sender.consent.history import Subject, blocks_on
 from sender.consent.ledger import ConsentAct
 from sender.consent.ledger import record as record_events
-from sender.consent.methods import CASEWORK_METHOD, is_no_act
+from sender.consent.methods import CASEWORK_METHOD, is_no_act, is_no_answer
 from sender.consent.notices import find_notice, require_valid_consent
 from sender.consent.objection import Objection, record_objection
 from sender.consent.purposes import find_purpose
@@ -194,7 +194,7 @@ def _require_none_lifted_since(session: Session, yes: ConsentAct, channel: Chann
 
 
 def _require_described(act: Act) -> None:
-    if not act.method.strip() or not act.source.strip():
+    if is_no_answer(act.method) or is_no_answer(act.source):
         raise RefusedError(
             "A yes without how and where it was given is no evidence of consent.",
             remedy="Say --method (e.g. paper) and --source (e.g. form 1204).",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sender.consent.methods import CASEWORK_METHOD, is_no_act
+from sender.consent.methods import CASEWORK_METHOD, is_no_act, is_no_answer
 from sender.imports.context import ImportContext, NoticeFacts
 from sender.imports.csv_file import Record
 from sender.imports.layout import CONSENT_COLUMNS, Layout
@@ -46,7 +46,7 @@ def read_consent(
     cells = {name: layout.cell(record, name) for name in CONSENT_COLUMNS}
     if not any(cells.values()):
         return ()
-    missing = [name for name in _NEEDED if not cells[name]]
+    missing = [name for name in _NEEDED if not cells[name] or _only_fills(name, cells[name])]
     if missing:
         return Problem(
             missing[0],
@@ -58,6 +58,10 @@ def read_consent(
         return reader.read()
     except CellRefusedError as error:
         return error.at(reader.column)
+
+
+def _only_fills(column: str, text: str) -> bool:
+    return column in {"consent_method", "consent_source"} and is_no_answer(text)
 
 
 def flaw_of(consent: ConsentCells, slug: str, source: ContactSource) -> ConsentFlaw:

@@ -23,6 +23,14 @@ _PLAIN_NOES: Final = frozenset(
 )
 """Words that say that somebody opted out, and not of what."""
 
+_NOTHING_SAID: Final = frozenset(
+    {"no", "n", "false", "f", "0", "none", "null", "n/a", "-"}
+    | {"subscribed", "active", "enabled", "opted-in", "opt-in", "optin"}
+)
+"""Words that say that somebody did not opt out; told, because an empty cell says so."""
+
+_OPTED_IN: Final = re.compile(r"\b(opt(?:ed)?) (?=in\b)", re.IGNORECASE)
+
 _BETWEEN: Final = re.compile(r"[\s;,|]+")
 _SOURCE_LENGTH: Final = 190
 
@@ -63,9 +71,10 @@ def read_opt_outs(
     """Return the row's opt-outs and what is wrong in their cells.
 
     A no whose date is missing or unreadable, or lies in the future, counts from the import on. One
-    that does not say of what is one to every channel.
+    that does not say of what, or says it in words that are not known, is one to every channel.
     """
-    words = [word for word in _BETWEEN.split(layout.cell(record, "opt_out")) if word]
+    text = _OPTED_IN.sub(r"\1-", layout.cell(record, "opt_out"))
+    words = [word for word in _BETWEEN.split(text) if word]
     problems: list[Problem] = []
     if not words:
         return [], problems
@@ -74,21 +83,20 @@ def read_opt_outs(
     opt_outs = []
     said = OptOut(at, told, source)
     for word in words:
-        if word.lower() in _PLAIN_NOES:
-            opt_outs += [replace(said, channel=channel) for channel in Channel]
-            problems.append(_OF_WHAT)
+        if word.lower() in _NOTHING_SAID:
+            problems.append(_NONE)
             continue
         try:
             opt_outs.append(_scoped(said, word, context))
         except CellRefusedError as error:
             problems.append(error.at("opt_out"))
-    return opt_outs, problems
+            if not word.startswith(PURPOSE_PREFIX):
+                opt_outs += [replace(said, channel=channel) for channel in Channel]
+    return list(dict.fromkeys(opt_outs)), list(dict.fromkeys(problems))
 
 
-_OF_WHAT: Final = Problem(
-    "opt_out",
-    "This does not say of what they opted out; it was taken as every channel.",
-    f"Write {EVERYTHING}, {', '.join(Channel)} or {PURPOSE_PREFIX}…",
+_NONE: Final = Problem(
+    "opt_out", "This seems to say that they did not opt out.", "Leave the cell empty then."
 )
 
 
@@ -126,6 +134,14 @@ def read_source(text: str, problems: list[Problem]) -> str:
         return DEFAULT_SOURCE
 
 
+def _of_what(word: str) -> CellRefusedError:
+    found = "does not say of what they opted out" if word.lower() in _PLAIN_NOES else "is not known"
+    return CellRefusedError(
+        f"This {found}; it was taken as every channel.",
+        f"Write {EVERYTHING}, {', '.join(Channel)} or {PURPOSE_PREFIX}…",
+    )
+
+
 def _scoped(said: OptOut, word: str, context: ImportContext) -> OptOut:
     if word.lower() == EVERYTHING:
         return said
@@ -134,14 +150,7 @@ def _scoped(said: OptOut, word: str, context: ImportContext) -> OptOut:
     if (channel := word.lower().removeprefix(BOUNCE_PREFIX)) in list(Channel):
         return replace(said, channel=Channel(channel), cause=BlockCause.BOUNCE)
     if not word.startswith(PURPOSE_PREFIX):
-        bounces = [BOUNCE_PREFIX + one for one in Channel]
-        known = [
-            EVERYTHING,
-            *Channel,
-            *bounces,
-            *(PURPOSE_PREFIX + slug for slug in context.purposes),
-        ]
-        raise CellRefusedError("This opt-out is not known.", did_you_mean(word, known))
+        raise _of_what(word)
     slug = word.removeprefix(PURPOSE_PREFIX)
     if slug not in context.purposes:
         raise CellRefusedError(

@@ -57,7 +57,8 @@ def read_addresses(
 
     A number that lost its first zero or its + in a spreadsheet could be another country's: it is
     taken where its country is named, and where the row tells of an opt-out, which is not to be
-    lost.
+    lost. So is an e-mail address with a space between two letters: `jo bloggs@` may be joined or
+    have lost a point.
     """
     addresses: dict[Channel, str] = {}
     for column, channel in ADDRESS_COLUMNS.items():
@@ -68,12 +69,22 @@ def read_addresses(
             problems.append(Problem(column, *_WHICH_COUNTRY))
             continue
         try:
-            addresses[channel] = normalise(channel, text, country or DEFAULT_REGION)
+            address = normalise(channel, text, country or DEFAULT_REGION)
         except AddressRefusedError as error:
             problems.append(Problem(column, error.problem, error.remedy))
+            continue
+        if channel is Channel.EMAIL and _TORN.search(text) and not layout.cell(record, "opt_out"):
+            problems.append(Problem(column, *_WHICH_MAILBOX))
+            continue
+        addresses[channel] = address
     return addresses
 
 
+_TORN: Final = re.compile(r"[^\s@.]\s+[^\s@.]")
+_WHICH_MAILBOX: Final = (
+    "There is a space inside the address: it could be more than one mailbox.",
+    "Write it without the space, or with what should stand there.",
+)
 _BARE_NUMBER: Final = re.compile(r"[1-9][\d ]{6,14}", re.ASCII)
 _WHICH_COUNTRY: Final = (
     "The number has neither a country code nor a first zero, as spreadsheets leave them.",

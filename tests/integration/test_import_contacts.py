@@ -243,6 +243,8 @@ def test_consent_says_what_the_wording_did_not_name(
         ({"consent_at": ""}, "consent_at", "cannot be shown"),
         ({"consent_method": ""}, "consent_method", "cannot be shown"),
         ({"consent_source": ""}, "consent_source", "cannot be shown"),
+        ({"consent_method": "unknown"}, "consent_method", "cannot be shown"),
+        ({"consent_source": "NULL"}, "consent_source", "cannot be shown"),
         ({"consent_until": "2026-05-06"}, "consent_until", "before it begins"),
         ({"mobile": "", "consent_channel": "sms"}, "consent_channel", "no address"),
     ],
@@ -373,6 +375,48 @@ def test_opt_out_of_a_refused_row_is_taken(world: World) -> None:
         (world.address_id("jo@example.org"), "email", NOW)
     ]
     assert world.all(select(Contact.id)) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["stop", "Unsubscribe", "Opted Out", "do not contact", "no marketing", "FALSE TRUE"]
+)
+def test_opt_out_in_words_that_are_not_known_is_one_to_every_channel(
+    world: World, words: str
+) -> None:
+    report = world.bring_in(consent_row(opt_out=words))
+    assert set(world.all(select(Block.address_id, Block.channel))) == {
+        (world.address_id("jo@example.org"), "email"),
+        (world.address_id("07400123456"), "sms"),
+    }
+    assert world.all(select(ConsentEvent.id)) == []
+    told = {one["reject.column"] for one in rejects(report.rejects_path)}
+    assert told == {"opt_out", "consent_purpose"}
+
+
+@pytest.mark.parametrize("words", ["no", "FALSE", "FALSE FALSE", "0", "n/a", "Opted in", "opt-in"])
+def test_word_that_says_that_nobody_opted_out_is_none_and_told(world: World, words: str) -> None:
+    report = world.bring_in(consent_row(opt_out=words))
+    assert world.all(select(Block.address_id)) == []
+    assert {one["reject.column"] for one in rejects(report.rejects_path)} == {
+        "opt_out",
+        "consent_purpose",
+    }
+
+
+def test_space_inside_an_email_address_is_not_guessed_away(world: World) -> None:
+    report = world.bring_in(consent_row(email="jo bloggs@example.org"))
+    assert report.counts.consents_recorded == 0
+    [first, _] = rejects(report.rejects_path)
+    assert first["reject.column"] == "email"
+    assert "space" in first["reject.problem"]
+    world.bring_in("email,opt_out\njo bloggs@example.org,email\n")
+    assert world.all(select(Block.address_id)) == [(world.address_id("jobloggs@example.org"),)]
+
+
+def test_space_beside_the_at_sign_is_none_inside(world: World) -> None:
+    report = world.bring_in(consent_row(email="jo@ example. org"))
+    assert report.counts.consents_recorded == 1
+    assert report.rejects_path is None
 
 
 def test_opt_outs_of_a_conflicting_row_reach_everybody_in_it(world: World) -> None:
