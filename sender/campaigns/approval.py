@@ -141,7 +141,12 @@ def require_launcher(context: Context, controller_slug: str) -> None:
 
 
 def require_go(
-    context: Context, campaign: ResolvedCampaign, version_id: int, launcher: str | None
+    context: Context,
+    campaign: ResolvedCampaign,
+    version_id: int,
+    launcher: str | None,
+    *,
+    any_time: bool = False,
 ) -> None:
     """Require at the yes what was required when the launch was prepared.
 
@@ -150,14 +155,17 @@ def require_go(
         campaign: what is sent.
         version_id: the text.
         launcher: who answers for it; None: whoever acts, who must still have the role.
+        any_time: whether whoever acts lifts the sending hours, which takes an approver.
 
     Raises:
-        NotAllowedError: whoever acts was revoked meanwhile.
+        NotAllowedError: whoever acts was revoked meanwhile, or may not lift the hours.
         RefusedError: the approval ended meanwhile.
     """
     with context.store.write() as session:
         if launcher is None:
             require(context, Role.LAUNCH, campaign.own.controller_id, session=session)
+        if any_time:
+            require(context, Role.APPROVE, campaign.own.controller_id, session=session)
         version = session.get_one(CampaignVersion, version_id)
         require_approved(session, campaign, version, launcher=launcher or context.operator)
 

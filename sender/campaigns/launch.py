@@ -106,12 +106,14 @@ class Launch:
         there are workers, they are told of the run in the transaction that makes it ready.
 
         Raises:
-            NotAllowedError: whoever acts was revoked meanwhile.
+            NotAllowedError: whoever acts was revoked meanwhile, or may not lift the hours.
             RefusedError: meanwhile the approval ended, more people may be written to than
                 `max_recipients`, the run was cancelled or is being paused, or another launch is
                 reading its audience anew.
         """
-        require_go(self.context, self.campaign, self.version_id, self.launcher)
+        require_go(
+            self.context, self.campaign, self.version_id, self.launcher, any_time=self.any_time
+        )
         self._confirmed = True
         self._hold_audience()
         context = self.context

@@ -12,6 +12,8 @@ from sqlalchemy import select, update
 from sender.campaigns.approval import review
 from sender.campaigns.launch import prepare_launch, prepare_resume
 from sender.delivery.progress import Ending
+from sender.operators.authority import NotAllowedError
+from sender.operators.roles import Role
 from sender.store.audit import AuditEvent
 from sender.store.contacts import Contact
 from sender.store.deliveries import Delivery
@@ -21,6 +23,7 @@ from sender.vocabulary import Channel, DeliveryState, Reason
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import CREDENTIALS, USUAL_HOURS, Office, carry_out, open_office
 from tests.support.factory import OPERATOR, add_policy
+from tests.support.operators import enter
 from tests.support.set_clock import MORNING, NIGHT, SetClock
 
 AUCKLAND_OPENS = datetime(2026, 12, 1, 20, tzinfo=UTC)
@@ -103,6 +106,20 @@ def test_at_night_only_an_approver_launches_and_answers_for_it(desk: Desk) -> No
             select(AuditEvent).where(AuditEvent.action == "run.any_time")
         ).one()
     assert (lifted.operator, lifted.details) == (OPERATOR, {"run": run_id})
+
+
+def test_hours_are_lifted_by_an_operator_who_may_approve_and_by_no_other(desk: Desk) -> None:
+    desk.clock.set(NIGHT)
+    definition = desk.office.email(USUAL_HOURS)
+    olive = enter(desk.office.context, "olive", Role.OFFICER, Role.LAUNCH, Role.APPROVE)
+    ben = enter(olive, "ben", Role.LAUNCH)
+    launch = prepare_launch(ben, definition, any_time=True)
+    with pytest.raises(NotAllowedError, match="approve"):
+        launch.confirm()
+    launch.close()
+    assert desk.states(launch.run_id).total() == 0
+    run_id, _ = carry_out(prepare_launch(olive, definition, any_time=True))
+    assert desk.states(run_id) == {DeliveryState.ACCEPTED: 4}
 
 
 def test_a_second_campaign_of_the_week_leaves_out_whoever_had_enough(desk: Desk) -> None:
