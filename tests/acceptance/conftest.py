@@ -8,7 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sender.delivery import dispatch
+from sender.store.engine import Store, open_store
 from tests.support.browsing import ARGUMENTS
+from tests.support.command_line import Desk, sit_down
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +18,28 @@ def one_call_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a last look be for one provider call; put back what `one_call_at_a_time` sets."""
     monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 50)
     monkeypatch.setattr(dispatch, "UNDER_WAY", dispatch.UNDER_WAY)
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path,
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    """Somebody who types commands, in an installation with Riverside in it, on each dialect."""
+    seated = sit_down(tmp_path, database_url, capsys, monkeypatch)
+    seated.set_up()
+    return seated
+
+
+@pytest.fixture
+def store(desk: Desk, database_url: str) -> Iterator[Store]:
+    """The database that the commands work on."""
+    del desk  # who made its tables
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

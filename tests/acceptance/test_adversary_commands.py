@@ -1,13 +1,10 @@
 """What an erasure and a role are worth when somebody goes round them, by commands."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from sender.store.engine import Store, open_store
+from sender.store.engine import Store
 from tests.support.backups import backup_of
-from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, Desk
 from tests.support.factory import HASH_KEY
 from tests.support.held import where_found
 
@@ -31,25 +28,6 @@ template = "letter.html"
 max_recipients = 10
 """
 SHARED = CONTROLLER_FILE.replace('"riverside"', '"hilltop"').replace("00001", "00002")
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    desk = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    desk.set_up()
-    return desk
-
-
-@pytest.fixture
-def store(desk: Desk, database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 def bring_ann(desk: Desk) -> None:

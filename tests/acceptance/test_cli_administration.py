@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import CONTROLLER_FILE, NOTICE_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, NOTICE_FILE, Desk
 
 ANN = "ann@example.org"
 PEOPLE = """\
@@ -16,18 +16,6 @@ consent_notice,consent_at,consent_method,consent_source
 https://riverside.example.org/join
 3,Cy,Mora,RV1 1AC,not an address,,,,,,,
 """
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
-    return found
 
 
 def record(desk: Desk, address: str = ANN, at: str = "2026-01-05", notice: str = "") -> None:

@@ -1,40 +1,18 @@
 """Alerts as an operator types them, on both databases."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from sender.clock import SystemClock
 from sender.store.alert_book import raise_alert
-from sender.store.engine import Store, open_store
+from sender.store.engine import Store
 from tests.fakes.http import Answer, HttpFake, Request
-from tests.support.command_line import Desk, sit_down
+from tests.support.command_line import Desk
 
 
 class Receiver(HttpFake):
     def respond(self, request: Request) -> Answer:
         del request
         return Answer(200, b"ok")
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    desk = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    desk.set_up()
-    return desk
-
-
-@pytest.fixture
-def store(desk: Desk, database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 def happen(store: Store) -> None:

@@ -2,24 +2,10 @@
 
 import csv
 from io import StringIO
-from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Desk, sit_down
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
-    return found
-
+from tests.support.command_line import Desk
 
 PEOPLE = """\
 external_ref,first_name,last_name,email,consent_purpose,consent_channel,consent_notice,\

@@ -1,11 +1,10 @@
 """`sender contacts import` on files of other systems, as a user types it, on both databases."""
 
 import hmac
-from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, Desk
 
 EXPORT = """\
 uuid,email,name,attributes,status,created_at,updated_at
@@ -22,18 +21,6 @@ consent_notice = "sign-up-form"
 consent_method = "web-form"
 consent_source = "https://riverside.example.org/join"
 """
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
-    return found
 
 
 def test_an_export_is_brought_in_with_its_evidence(desk: Desk) -> None:
