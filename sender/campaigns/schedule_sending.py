@@ -41,21 +41,30 @@ class Sent:
         return Counter(ending.value for ending in self.endings.values())
 
 
-def send_what_is_due(context: Context, stopping: Callable[[], bool]) -> Sent | None:
+def send_what_is_due(
+    context: Context, stopping: Callable[[], bool], look_again: Callable[[], None]
+) -> Sent | None:
     """Carry on every run that has work, until none has; None where others do that.
 
     Others are live workers, or an earlier tick that is still at it and finds new runs by itself.
+
+    Args:
+        context: the installation.
+        stopping: asked between runs and calls; true ends the sending early.
+        look_again: called between rounds, to let go what fell due meanwhile: systemd starts no
+            second tick beside one that sends for hours.
     """
     if has_workers(context):
         return None
     with exclusively(context.store, "sending") as mine:
-        return _Round(context, stopping).carry_out() if mine else None
+        return _Round(context, stopping, look_again).carry_out() if mine else None
 
 
 @dataclass(slots=True)
 class _Round:
     context: Context
     stopping: Callable[[], bool]
+    look_again: Callable[[], None]
     sent: Sent = field(default_factory=Sent)
 
     def carry_out(self) -> Sent:
@@ -65,6 +74,8 @@ class _Round:
             with ThreadPoolExecutor(_TOGETHER) as pool:
                 while runs := self._with_work():
                     list(pool.map(lambda run_id: self._carry_on(carrier, run_id), runs))
+                    if not self.stopping():
+                        self.look_again()
         finally:
             carrier.close()
         return self.sent

@@ -78,15 +78,21 @@ def tick(
         stopping: asked between runs and calls; true ends the tick early, leaving the rest.
     """
     report = TickReport()
+    _look(context, report)
+    if dispatch:
+        report.sent = send_what_is_due(context, stopping, lambda: _look(context, report))
+    return report
+
+
+def _look(context: Context, report: TickReport) -> None:
+    """Look after every active schedule, and add to the report what became of it."""
     with context.store.read() as session:
         query = select(Schedule.id).where(Schedule.state == ScheduleState.ACTIVE)
         active = list(session.scalars(query.order_by(Schedule.id)))
+    report.failed.clear()  # whatever failed is tried again
     with ThreadPoolExecutor(_TOGETHER) as pool:
         for one in pool.map(lambda schedule_id: _safely(context, schedule_id), active):
             _add(report, one)
-    if dispatch:
-        report.sent = send_what_is_due(context, stopping)
-    return report
 
 
 @dataclass(slots=True)

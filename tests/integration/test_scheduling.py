@@ -205,6 +205,24 @@ class TestWhoSends:
             jobs = session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
         assert jobs == 4
 
+    def test_what_falls_due_while_a_tick_sends_goes_out_at_that_tick(
+        self, desk: ScheduleDesk
+    ) -> None:
+        """A systemd timer starts no second tick while the first is still at it."""
+        desk.add(ONCE)
+        desk.add(ONCE.replace("09:00", "09:30"), name="later")
+        desk.clock.at = at("2026-12-02T09:00")
+
+        def stopping() -> bool:  # asked while the first run is sent
+            if desk.runs():
+                desk.clock.at = at("2026-12-02T09:30")
+            return False
+
+        report = tick(desk.office.context, dispatch=True, stopping=stopping)
+        assert (report.launched, report.skipped, report.failed) == (2, 0, [])
+        assert report.sent is not None
+        assert report.sent.counts() == {"finished": 2}
+
     def test_a_tick_beside_one_that_still_sends_only_launches(self, desk: ScheduleDesk) -> None:
         desk.add(DAILY)
         with exclusively(desk.office.store, "sending"):
