@@ -1,6 +1,8 @@
 """Fixtures of the tests that work on databases."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +11,9 @@ from sender.store.engine import Store, open_store
 from tests.fakes.ses import SesFake
 from tests.fakes.twilio import TwilioFake
 
+if TYPE_CHECKING:
+    from tests.support.sign_up_hall import Hall
+
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
@@ -16,6 +21,15 @@ def store(database_url: str) -> Iterator[Store]:
     opened = open_store(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def hall(store: Store, tmp_path: Path) -> Iterator["Hall"]:
+    """Two bodies with public forms, on each dialect in turn."""
+    from tests.support.sign_up_hall import open_hall  # noqa: PLC0415  # brings the web rooms
+
+    with open_hall(store, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

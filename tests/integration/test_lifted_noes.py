@@ -1,8 +1,6 @@
 """A no that was lifted for one thing stays over what was agreed to before it, told whenever."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -15,24 +13,17 @@ from sender.imports.contacts import import_contacts
 from sender.imports.counts import Counts
 from sender.store.consents import Purpose
 from sender.store.contacts import Contact
-from sender.store.engine import Store
 from sender.suppression.ledger import BlockScope, Suppression, release
 from sender.suppression.lifted import LiftedNo, lifted_noes
 from sender.vocabulary import EVERY_CHANNEL, BlockCause, Channel, Reason
 from tests.support.factory import HASHER, NOW, OPERATOR, add_notice, add_purpose
-from tests.support.sign_up_hall import ANN, NEWS, Hall, known, open_hall, stop
+from tests.support.sign_up_hall import ANN, NEWS, Hall, known, stop
 
 HEADER = (
     "email,consent_purpose,consent_channel,consent_notice,consent_at,consent_method,consent_source"
 )
 OTHER = "ann@example.net"
 BEFORE, AFTER = NOW - timedelta(days=400), NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
-    with open_hall(store, tmp_path) as opened:
-        yield opened
 
 
 def new_purpose(hall: Hall, slug: str = "events") -> Purpose:

@@ -1,8 +1,7 @@
 """Sign-up and its confirmation: two acts of the person, and not a word more than is needed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from sender.consent.closing import close_purpose
 from sender.store.contacts import Contact
-from sender.store.engine import Store
 from sender.vocabulary import BlockCause, Channel
 from sender.web import sign_up_limits
 from tests.support.factory import (
@@ -32,17 +30,10 @@ from tests.support.sign_up_hall import (
     TEXTS,
     Hall,
     known,
-    open_hall,
     stop,
 )
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
-
-
-@pytest.fixture
-def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
-    with open_hall(store, tmp_path) as opened:
-        yield opened
 
 
 def end_purposes(session: Session, _hall: Hall) -> None:

@@ -1,7 +1,5 @@
 """What nobody fills in by mistake: forms that are made to fill a mailbox, or to make us fail."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,21 +8,14 @@ import requests
 from sender.signup.confirmation import KIND
 from sender.store.address_locks import lock_addresses
 from sender.store.deliveries import Reply
-from sender.store.engine import Store
 from tests.support.factory import address_id_of
-from tests.support.sign_up_hall import ANN, FORM, MAYORS, NEWS, TEXTS, Hall, open_hall
+from tests.support.sign_up_hall import ANN, FORM, MAYORS, NEWS, TEXTS, Hall
 from tests.support.waiting import Rival
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 JSON = {"controller": "riverside", "form": "web", "notice": 2, "agree": [NEWS], "email": ANN}
 NO_TEXT = "\ud800"
 """Half of a pair of UTF-16, as JSON can tell it and no database can hold it."""
-
-
-@pytest.fixture
-def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
-    with open_hall(store, tmp_path) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

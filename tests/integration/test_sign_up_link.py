@@ -1,18 +1,19 @@
 """The link of a confirmation: what its press gives, what it lifts, and how to say no by it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from sender.consent.closing import close_purpose
 from sender.consent.objection import Objection, record_objection
 from sender.store.consents import ConsentPayload, ConsentState, Notice
 from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint
-from sender.store.engine import Store
+from sender.store.controllers import SenderIdentity
 from sender.store.inbound import Alert
 from sender.store.sign_ups import SignUp
 from sender.suppression.links import token_keys
@@ -20,6 +21,7 @@ from sender.vocabulary import BlockCause, Channel, ConsentKind, Reason
 from tests.support.factory import (
     NOW,
     add_contact,
+    add_freeze,
     add_point,
     record_consent,
 )
@@ -33,18 +35,11 @@ from tests.support.sign_up_hall import (
     TEXTS,
     Hall,
     known,
-    open_hall,
     set_open,
     stop,
 )
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
-
-
-@pytest.fixture
-def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
-    with open_hall(store, tmp_path) as opened:
-        yield opened
 
 
 class TestThePress:
@@ -112,6 +107,17 @@ class TestThePress:
         assert len(hall.all(select(Contact))) == 1
         [state] = hall.all(select(ConsentState))
         assert state.last_affirmative_at == NOW
+
+    def test_a_contact_known_by_a_hash_alone_has_the_address_in_plain_again(
+        self, hall: Hall
+    ) -> None:
+        with hall.store.write() as session:
+            contact = add_contact(session, hall.riverside.controller)
+            add_point(session, contact, ANN, erased=True)
+        hall.confirmed(email=ANN)
+        [point] = hall.all(select(ContactPoint))
+        assert (point.contact_id, point.address) == (contact.id, ANN)
+        assert hall.decision().allowed
 
     def test_both_addresses_of_one_form_become_one_person_once_both_are_confirmed(
         self, hall: Hall
@@ -309,6 +315,39 @@ class TestAClosedForm:
         hall.wait(days=8)
         set_open(hall, is_open=False, version=2)
         assert hall.get(link).title == "This link no longer works"
+
+
+def end_a_purpose(session: Session, _hall: Hall) -> None:
+    close_purpose(session, "riverside", "fundraising", at=NOW, reason="over", operator="x", now=NOW)
+
+
+def leave_the_channel(session: Session, hall: Hall) -> None:
+    """Of the two channels; by e-mail everything can still be ticked."""
+    identity = session.get_one(SenderIdentity, hall.riverside.identities[Channel.SMS].id)
+    identity.retired_at = NOW
+
+
+def freeze(session: Session, hall: Hall) -> None:
+    add_freeze(session, hall.riverside.controller, NOW)
+
+
+class TestWhatIsOffered:
+    """A press agrees to what was ticked as a whole, and only while it could be ticked."""
+
+    @only_sqlite
+    @pytest.mark.parametrize("end", [end_a_purpose, leave_the_channel, freeze])
+    def test_what_ended_after_the_request_is_not_agreed_to(
+        self, hall: Hall, end: Callable[[Session, Hall], None]
+    ) -> None:
+        link = hall.asked(mobile=NUMBER, agree=[TEXTS, "sms:fundraising"])
+        assert "confirm" in hall.get(link).acts
+        with hall.store.write() as session:
+            end(session, hall)
+        before = hall.rows()
+        for page in (hall.get(link), hall.post(link, {"act": "confirm"})):
+            assert (page.status, page.acts) == (410, {"not-me"})
+        assert hall.rows() == before
+        assert hall.kinds() == ["requested", "requested"]
 
 
 class TestNotMe:

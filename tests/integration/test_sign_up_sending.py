@@ -1,6 +1,5 @@
 """The confirmation goes out at most once an act, whatever fails, and none is forgotten."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from sqlalchemy import select
 from sender.context import Context
 from sender.signup.confirmation import NOT_SENT, TRY_AGAIN_AFTER, TRY_FOR
 from sender.signup.upkeep import keep_sign_ups
-from sender.store.engine import Store
 from sender.store.inbound import Alert
 from sender.store.journal import Journal, Owner
 from sender.store.keys import database_name
@@ -26,18 +24,12 @@ from tests.fakes.ses import SesFake, error_answer
 from tests.fakes.twilio import TwilioFake
 from tests.support.campaign_folder import CREDENTIALS, use_fakes
 from tests.support.factory import HASHER, add_contact, add_point, address_id_of, block
-from tests.support.sign_up_hall import ANN, MAYORS, NUMBER, TEXTS, Hall, open_hall
+from tests.support.sign_up_hall import ANN, MAYORS, NUMBER, TEXTS, Hall
 from tests.support.waiting import Rival
 
 only_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 BUSY = error_answer(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
 REFUSED = error_answer(400, "MessageRejected", "The content is not allowed.")
-
-
-@pytest.fixture
-def hall(store: Store, tmp_path: Path) -> Iterator[Hall]:
-    with open_hall(store, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture
