@@ -22,9 +22,9 @@ from sender.store.consents import ConsentEvent, ConsentPayload
 from sender.store.contacts import Contact, ContactPoint
 from sender.store.deliveries import Delivery, DeliveryReliance
 from sender.store.engine import Store
-from sender.store.inbound import InboundNotification
+from sender.store.inbound import InboundNotification, InboxMessage
 from sender.store.suppressions import SuppressionPayload
-from sender.vocabulary import DeliveryState
+from sender.vocabulary import Channel, DeliveryState, ReplyMeaning
 from tests.support.factory import (
     HASHER,
     NOW,
@@ -38,6 +38,7 @@ from tests.support.factory import (
     add_point,
     add_retention,
     add_run,
+    address_id_of,
     block,
     establish,
     record_consent,
@@ -135,8 +136,9 @@ def test_consent_evidence_stays_while_a_message_relied_on_it_within_the_limitati
             )
         )
         joint.values = None
+        cases["old"] = _agreed(session, body, LIMIT)[1]
         cases["young"] = _agreed(session, body, LIMIT + MOMENT)[1]
-    assert _both(context) == {"consent": {"riverside": 2}}
+    assert _both(context) == {"consent": {"riverside": 3}}
     with context.store.read() as session:
         left = set(session.scalars(select(ConsentPayload.event_id)))
         assert left == {cases["within"], cases["jointly"], cases["young"]}
@@ -232,6 +234,33 @@ def test_values_replies_and_events_go_in_their_time(context: Context) -> None:
         assert [one.dispatched_at for one in kept] == [limit + MOMENT]
         told = session.scalars(select(InboundNotification.payload)).all()
         assert [one for one in told if one] == [{"told": 2}]
+
+
+def test_the_words_of_a_reply_go_at_their_moment_unless_they_wait_to_be_read(
+    context: Context,
+) -> None:
+    cases = ((NOW, ReplyMeaning.OTHER), (NOW + MOMENT, ReplyMeaning.OTHER),
+             (NOW, ReplyMeaning.DOUBTFUL))  # fmt: skip
+    with context.store.write() as session:
+        body = establish(session)
+        for erase_after, meaning in cases:
+            told = add_notification(session)
+            session.add(
+                InboxMessage(
+                    notification_id=told.id,
+                    controller_id=body.id,
+                    address_id=address_id_of(session),
+                    channel=Channel.EMAIL,
+                    received_at=NOW,
+                    body="Who are you?",
+                    meaning=meaning,
+                    erase_after=erase_after,
+                )
+            )
+    assert _both(context) == {"replies": {"riverside": 1}}
+    with context.store.read() as session:
+        bodies = session.scalars(select(InboxMessage.body).order_by(InboxMessage.id)).all()
+    assert [body is None for body in bodies] == [True, False, False]
 
 
 def test_details_of_opt_outs_and_of_the_audit_trail_outlive_no_limitation(

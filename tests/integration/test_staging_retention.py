@@ -10,6 +10,8 @@ from sender.store.engine import open_store
 from sender.vocabulary import RunState
 from tests.support.factory import NOW, add_campaign, add_run, address_id_of, establish
 
+MOMENT = timedelta(microseconds=1)
+
 
 def test_only_what_is_over_and_past_its_time_is_erased(database_url: str) -> None:
     store = open_store(database_url)
@@ -17,19 +19,19 @@ def test_only_what_is_over_and_past_its_time_is_erased(database_url: str) -> Non
         organisation = establish(session)
         _, version = add_campaign(session, organisation.controller)
         cases = (
-            (RunState.FINISHED, -1, True),
-            (RunState.FINISHED, 1, False),
-            (RunState.PAUSED, -1, False),
+            (RunState.FINISHED, timedelta(0), True),
+            (RunState.FINISHED, MOMENT, False),
+            (RunState.PAUSED, timedelta(days=-1), False),
         )
         expected = {}
-        for state, days, erased in cases:
+        for state, left, erased in cases:
             run = add_run(session, organisation, version, state=state)
             staged = StagedRecipient(
                 run_id=run.id,
                 address_id=address_id_of(session),
                 address="ann@example.org",
                 attributes={"ward": "Castle"},
-                erase_after=NOW + timedelta(days=days),
+                erase_after=NOW + left,
             )
             session.add(staged)
             session.flush()
