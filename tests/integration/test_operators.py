@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sender.campaigns.launch import prepare_launch
 from sender.campaigns.leaving import revoke
 from sender.campaigns.schedule_desk import add_schedule, resume_schedule
+from sender.campaigns.schedule_state import hold
 from sender.campaigns.scheduling import tick
 from sender.errors import NotFoundError, RefusedError, UsageError
 from sender.operators.authentication import authenticated, open_as_operator
@@ -21,7 +22,8 @@ from sender.operators.roles import Role
 from sender.store.audit import AuditEvent
 from sender.store.engine import Store
 from sender.store.operators import Operator
-from sender.vocabulary import ScheduleState
+from sender.store.schedules import Schedule, ScheduleOccurrence
+from sender.vocabulary import OccurrenceState, ScheduleState
 from tests.support.campaign_folder import Office, carry_out, open_office, settings_for
 from tests.support.factory import HASH_KEY, OPERATOR, establish
 from tests.support.operators import enter, with_token
@@ -183,6 +185,27 @@ def test_revoking_pauses_their_schedules_and_nobody_elses(office: Office) -> Non
     [run] = desk.runs()
     assert desk.occurrence(run.id).schedule_id == olives
     assert resume_schedule(olive, bens) is ScheduleState.ACTIVE
+
+
+def test_revoking_ends_what_is_held_or_just_being_opened_too(office: Office) -> None:
+    olive = enter(office.context, "olive")
+    ben = enter(olive, "ben", Role.LAUNCH)
+    desk = ScheduleDesk(office, office.context.clock)  # type: ignore[arg-type]  # a SetClock
+    held, opening = (add_schedule(ben, desk.file(DAILY, name=name)) for name in ("one", "two"))
+    now = desk.clock.now()
+    with office.store.write() as session:
+        hold(session, session.get_one(Schedule, held), "too few", now=now, operator="worker")
+        session.add(
+            ScheduleOccurrence(
+                schedule_id=opening, due_at=now, state=OccurrenceState.OPENING, decided_at=now
+            )
+        )
+    assert revoke(olive, "ben") == [held, opening]
+    assert {desk.schedule(one).state for one in (held, opening)} == {ScheduleState.PAUSED}
+    with office.store.read() as session:
+        [occurrence] = session.scalars(select(ScheduleOccurrence))
+        assert occurrence.state is OccurrenceState.SKIPPED
+        assert occurrence.because == "the operator who added it was revoked"
 
 
 def test_adding_a_schedule_takes_the_role(office: Office) -> None:
