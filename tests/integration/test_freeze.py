@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from sender.campaigns.launch import prepare_launch
 from sender.consent.closing import close_purpose
@@ -14,11 +15,12 @@ from sender.delivery.runs import get_run
 from sender.errors import RefusedError
 from sender.providers.base import Outgoing
 from sender.store.engine import Store
+from sender.store.schedules import ScheduleOccurrence
 from sender.subjects.erase import erase
 from sender.subjects.freezing import BECAUSE, freeze_controller
 from sender.subjects.whom import Asked
 from sender.toml.source import FileErrors
-from sender.vocabulary import Channel, Reason, ScheduleState
+from sender.vocabulary import Channel, OccurrenceState, Reason, ScheduleState
 from tests.fakes.ses import SesFake
 from tests.support.campaign_folder import open_office
 from tests.support.dispatch_world import World, build_world
@@ -63,6 +65,20 @@ def test_schedules_pause_at_once_and_say_why(desk: ScheduleDesk) -> None:
     desk.tick("2026-12-02T09:00")
     assert desk.runs() == []
     assert desk.audited() == ["add", "pause"]
+
+
+def test_what_is_just_being_opened_does_not_go_out(desk: ScheduleDesk) -> None:
+    schedule_id, now = desk.add(DAILY), desk.clock.now()
+    with desk.office.store.write() as session:
+        session.add(
+            ScheduleOccurrence(
+                schedule_id=schedule_id, due_at=now, state=OccurrenceState.OPENING, decided_at=now
+            )
+        )
+    freeze_controller(desk.office.context, "riverside", reason="A new party")
+    with desk.office.store.read() as session:
+        occurrence = session.scalars(select(ScheduleOccurrence)).one()
+        assert (occurrence.state, occurrence.because) == (OccurrenceState.SKIPPED, BECAUSE)
 
 
 def test_another_controllers_schedules_go_on(desk: ScheduleDesk) -> None:
