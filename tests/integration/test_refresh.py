@@ -343,6 +343,21 @@ class TestOnceAPeriod:
         assert self.ask(store, long, first, NOW + 72 * DAY) == {first.delivery_id}
         assert self.ask(store, long, first, NOW + 121 * DAY) == set()
 
+    def test_whoever_has_two_addresses_is_asked_at_one_of_them(self, store: Store) -> None:
+        with store.write() as session:
+            body = establish(session)
+            contact = add_contact(session, body.controller)
+            points = [add_point(session, contact) for _ in range(2)]
+            _, version = add_campaign(session, body.controller)
+            run, later = (add_run(session, body, version, expiring_days=60) for _ in range(2))
+            one, other, again = (
+                Person(add_delivery(session, of, point).id, point.address_id, contact.id)
+                for of, point in ((run, points[0]), (run, points[1]), (later, points[1]))
+            )
+            assert asked_already(session, run, [other, one], NOW) == {other.delivery_id}
+        assert self.ask(store, later.id, again, NOW + DAY) == {again.delivery_id}
+        assert self.ask(store, later.id, again, NOW + 61 * DAY) == set()
+
     def test_ordinary_runs_and_tests_ask_nobody(
         self, store: Store, two: list[tuple[int, Person]]
     ) -> None:
