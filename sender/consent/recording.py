@@ -15,6 +15,7 @@ from sender.consent.notices import find_notice, require_valid_consent
 from sender.consent.objection import Objection, record_objection
 from sender.consent.purposes import find_purpose
 from sender.contacts.addresses import ensure_address_ids, lock_addresses
+from sender.contacts.unaddressed import without_addresses
 from sender.controllers.lookup import find_controller
 from sender.errors import RefusedError
 from sender.store import audit_trail
@@ -29,6 +30,8 @@ from sender.vocabulary import EVERY, BlockCause, Channel, ConsentKind
 class Act:
     """How an act reached us.
 
+    Method and source outlive an erasure, so addresses in them are left out.
+
     Attributes:
         occurred_at: when the person acted.
         method: how, e.g. `paper`, `phone`, `letter`, `doorstep`.
@@ -42,6 +45,11 @@ class Act:
     source: str
     operator: str
     now: datetime
+
+    def __post_init__(self) -> None:
+        """Leave addresses out of what the ledger keeps for good."""
+        object.__setattr__(self, "method", without_addresses(self.method))
+        object.__setattr__(self, "source", without_addresses(self.source))
 
 
 def give(

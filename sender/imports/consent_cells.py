@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from sender.consent.methods import CASEWORK_METHOD, is_no_act, is_no_answer
+from sender.contacts.unaddressed import without_addresses
 from sender.imports.context import ImportContext, NoticeFacts
 from sender.imports.csv_file import Record
 from sender.imports.layout import CONSENT_COLUMNS, Layout
@@ -145,7 +146,7 @@ class _Reader:
             notice=self._notice(given),
             at=given.earliest,
             method=self._method(),
-            source=line_of_text(self._take("consent_source"), _SOURCE_LENGTH),
+            source=without_addresses(line_of_text(self._take("consent_source"), _SOURCE_LENGTH)),
             ends_at=self._end(given),
         )
         self._require_named(channels, first.notice)
@@ -161,7 +162,7 @@ class _Reader:
             )
 
     def _method(self) -> str:
-        method = line_of_text(self._take("consent_method"), _METHOD_LENGTH)
+        method = without_addresses(line_of_text(self._take("consent_method"), _METHOD_LENGTH))
         if is_no_act(method):
             raise CellRefusedError("This is no act by which anybody consents.", _FRESH)
         return method

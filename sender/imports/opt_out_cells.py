@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 
+from sender.contacts.unaddressed import without_addresses
 from sender.imports.context import ImportContext
 from sender.imports.csv_file import Record
 from sender.imports.layout import Layout
@@ -127,7 +128,7 @@ def read_source(text: str, problems: list[Problem]) -> str:
     if not text:
         return DEFAULT_SOURCE
     try:
-        return f"{DEFAULT_SOURCE}: {line_of_text(text, _SOURCE_LENGTH)}"
+        return f"{DEFAULT_SOURCE}: {without_addresses(line_of_text(text, _SOURCE_LENGTH))}"
     except CellRefusedError as error:
         problem = f"{error.problem} The opt-out was taken without its source."
         problems.append(Problem("opt_out_source", problem, error.remedy))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sender.consent.objection import Objection, lock_people, record_objection
 from sender.contacts.addresses import find_address_ids
+from sender.contacts.unaddressed import without_addresses
 from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller
 from sender.errors import RefusedError
@@ -107,7 +108,7 @@ def record_answer(context: Context, answer: Answer) -> None:
                 address_id=address_id,
                 passed_on=answer.passed_on,
                 answered_at=answer.answered_at,
-                source=answer.source,
+                source=without_addresses(answer.source),
             )
         )
         if answer.passed_on:
@@ -121,7 +122,7 @@ def record_answer(context: Context, answer: Answer) -> None:
             details={
                 "to": other.slug,
                 "passed_on": answer.passed_on,
-                "source": answer.source,
+                "source": without_addresses(answer.source),
                 "address_id": address_id,
             },
         )

@@ -15,6 +15,7 @@ from sender.store.engine import open_store
 from sender.vocabulary import ConsentKind
 from tests.support.case import AGREED, Case, person, supporter
 from tests.support.command_line import NOTICE_FILE, sit_down
+from tests.support.held import where_found
 
 ANN = "ann@example.org"
 HERE = ("-c", "riverside")
@@ -115,6 +116,21 @@ def test_an_erasure_ends_a_yes_that_waits_behind_an_older_no(case: Case) -> None
     case.desk.done("subject", "erase", ANN, *HERE, "--yes")
     case.desk.done("contacts", "batch", "approve", "1", *HERE, "--yes")
     assert states() == [ConsentKind.WITHDRAWN]
+
+
+def test_an_address_in_the_words_of_an_act_does_not_outlive_an_erasure(case: Case) -> None:
+    """How and where somebody acted is chained, and cannot be emptied afterwards."""
+    link = "https://riverside.example.org/join?e=ann%40example.org"
+    case.brings_in({**supporter("ann"), "consent_source": link})
+    case.brings_in(person("ann") | {"opt_out": "purpose:campaign-news", "opt_out_source": ANN})
+    assert record(case, source=f"e-mail from {ANN}", method=f"mail by {ANN}").code == 0
+    case.desk.done("consent", "withdraw", ANN, *HERE, "--all", "--source", f"mail of {ANN}")
+    case.desk.done("subject", "erase", ANN, *HERE, "--yes")
+    store = open_store(os.environ["SENDER_DATABASE_URL"])
+    with store.read() as session:
+        found = where_found(session, ANN, "ann%40example.org")
+    store.close()
+    assert found == set()
 
 
 def states() -> list[ConsentKind]:
