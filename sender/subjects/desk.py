@@ -17,13 +17,13 @@ from sender.context import Context
 from sender.controllers.lookup import current_version, find_controller
 from sender.errors import NotFoundError, RefusedError
 from sender.store import audit_trail
-from sender.store.campaigns import Run, StagedRecipient
-from sender.store.contacts import Contact, ContactPoint, TestAddress
+from sender.store.campaigns import Run
+from sender.store.contacts import Contact, ContactPoint
 from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.requests import SubjectRequest, SubjectRequestDelivery
 from sender.subjects.due import acknowledge_by, one_month_after
-from sender.subjects.whom import find_whom
+from sender.subjects.still_held import is_held_in_plain
 from sender.vocabulary import Channel
 
 
@@ -192,7 +192,7 @@ def close_request(
     Raises:
         NotFoundError: there is no such request.
         RefusedError: it is closed; or it cannot be done, for nobody noted who asks, the complaint
-            was not acknowledged, or the person to be erased is still there.
+            was not acknowledged, or the person to be erased is not named or still there.
     """
     now = context.clock.now()
     with context.store.write() as session:
@@ -297,35 +297,20 @@ def _require_done(session: Session, row: SubjectRequest) -> None:
             "The complaint was not acknowledged.",
             remedy=f"Tell the person, then: sender request acknowledge {row.id} --on DAY",
         )
-    if row.kind == RequestKind.ERASURE and _is_still_here(session, row):
+    if row.kind != RequestKind.ERASURE:
+        return
+    if row.address_id is None and row.contact_id is None:
+        raise RefusedError(
+            "The request does not say by address or contact whom to erase.",
+            remedy="Look for them: sender contacts find NAME. Who is found: open it again with "
+            "--contact. Nobody: close it with --outcome refused, and say so.",
+        )
+    addresses = [*session.scalars(_addresses_of(row.contact_id)), row.address_id]
+    controller = session.get_one(Controller, row.controller_id)
+    if is_held_in_plain(session, controller, addresses, row.contact_id):
         raise RefusedError(
             "The person's data is still there.", remedy="First: sender subject erase ADDRESS"
         )
-
-
-def _is_still_here(session: Session, row: SubjectRequest) -> bool:
-    """Whether the person is held in plain, also by what came in after the request was opened."""
-    contact, point, staged, test = Contact, ContactPoint, StagedRecipient, TestAddress
-    controller = session.get_one(Controller, row.controller_id)
-    addresses = list(session.scalars(_addresses_of(row.contact_id)))
-    if row.address_id is not None:
-        addresses.append(row.address_id)
-    whom = find_whom(session, controller, addresses, everywhere=False)
-    contact_ids = [*whom.contact_ids, *([] if row.contact_id is None else [row.contact_id])]
-    runs = select(Run.id).where(Run.controller_id == controller.id)
-    held = (
-        select(contact.id).where(contact.id.in_(contact_ids), contact.erased_at.is_(None)),
-        select(point.id).where(point.contact_id.in_(contact_ids), point.address.is_not(None)),
-        select(staged.id).where(
-            staged.address_id.in_(whom.address_ids),
-            staged.run_id.in_(runs),
-            staged.address.is_not(None),
-        ),
-        select(test.id).where(
-            test.address_id.in_(whom.address_ids), test.controller_id == controller.id
-        ),
-    )
-    return any(session.scalar(query.limit(1)) is not None for query in held)
 
 
 def _addresses_of(contact_id: int | None) -> Select[int]:

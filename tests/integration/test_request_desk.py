@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sender.alerts.standing import raise_due_alerts
 from sender.context import Context
@@ -14,8 +14,9 @@ from sender.errors import NotFoundError, RefusedError
 from sender.store.audit import AuditEvent
 from sender.store.contacts import Contact
 from sender.store.engine import Store
-from sender.store.inbound import Alert
+from sender.store.inbound import Alert, InboxMessage
 from sender.store.requests import SubjectRequest
+from sender.store.sign_ups import SignUp
 from sender.store.suppressions import Block
 from sender.subjects.desk import (
     Listed,
@@ -182,6 +183,32 @@ def test_an_erasure_is_done_once_the_person_is_erased_and_then_names_nobody(worl
     close_request(
         world.context, row.id, outcome=Outcome.DONE, answer="Done", identity_check="by phone"
     )
+
+
+@pytest.mark.parametrize(("table", "column"), [(InboxMessage, "body"), (SignUp, "address")])
+def test_an_erasure_is_not_done_while_what_came_in_since_is_held(
+    world: World, table: type[InboxMessage | SignUp], column: str
+) -> None:
+    row = world.open(RequestKind.ERASURE)
+    erase(world.context, Asked(Channel.EMAIL, world.ann.address, "riverside"))
+    with world.context.store.write() as session:
+        theirs = table.address_id == world.ann.email.address_id
+        assert session.scalars(select(table.id).where(theirs)).all()
+        session.execute(update(table).where(theirs).values({column: "in plain"}))
+    answer: dict[str, Any] = {"outcome": Outcome.DONE, "answer": "Gone", "identity_check": "Phone"}
+    with pytest.raises(RefusedError, match="still there"):
+        close_request(world.context, row.id, **answer)
+    erase(world.context, Asked(Channel.EMAIL, world.ann.address, "riverside"))
+    close_request(world.context, row.id, **answer)
+
+
+def test_an_erasure_that_names_nobody_who_could_be_erased_is_not_done(world: World) -> None:
+    row = world.open(RequestKind.ERASURE, address=None, requester="A. Annotated")
+    with pytest.raises(RefusedError, match="whom to erase"):
+        close_request(
+            world.context, row.id, outcome=Outcome.DONE, answer="Gone", identity_check="by phone"
+        )
+    close_request(world.context, row.id, outcome=Outcome.REFUSED, answer="We do not know you")
 
 
 def test_the_operators_are_told_three_days_before_and_again_when_it_is_late(world: World) -> None:
