@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from sqlalchemy import update
 
 from sender.evidence import pdf
@@ -155,6 +156,18 @@ def test_the_pdf_is_printed_by_chromium(case: Case) -> None:
     case.desk.done("evidence", case.address, "-c", "riverside", "--pdf", path)
     assert path.read_bytes().startswith(b"%PDF-")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("width", [320, 390, 800])
+def test_the_page_fits_a_phone(case: Case, browser: Browser, width: int) -> None:
+    path = case.desk.folder / "why.html"
+    case.desk.done("evidence", case.address, "-c", "riverside", "--html", str(path))
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    rule = page.locator("td", has_text="controller freeze").first
+    assert rule.evaluate("cell => cell.getClientRects()[0].height") < 70  # words stay whole
+    page.close()
 
 
 def test_without_chromium_the_error_names_the_page(
