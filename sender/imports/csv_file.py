@@ -133,6 +133,13 @@ def _records(path: Path, encoding: Encoding, delimiter: str) -> Iterator[Record]
                 yield Record(line, cells)
             line = reader.line_num + 1
     except csv.Error as error:
+        if "new-line character" in str(error):
+            raise FileError(
+                "There is a carriage return without a line feed.",
+                path=path,
+                line=line,
+                remedy=_SAVE_AGAIN[Encoding.UTF_16],
+            ) from None
         raise FileError(
             f"The quoting is broken ({error}).",
             path=path,

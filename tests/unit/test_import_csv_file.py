@@ -57,6 +57,14 @@ def test_what_cannot_be_read_is_told_with_its_line(
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("content", [b"a,b\r1,2\r3,4\r", b"a\n1\r2\n"])
+def test_lines_that_end_as_on_an_old_macintosh_are_told_as_that(
+    tmp_path: Path, content: bytes
+) -> None:
+    with pytest.raises(FileError, match="carriage return"):
+        survey(written(tmp_path, content))
+
+
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 
 
