@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sender.controllers.lookup import find_controller
 from sender.delivery.runs import Counts, count, get_run
 from sender.store.campaigns import Campaign, Run
 from sender.store.controllers import Controller
@@ -65,12 +66,10 @@ def run_line(session: Session, run_id: int) -> RunLine:
 
 
 def latest_runs(session: Session, controller: str | None) -> list[RunLine]:
-    """Return the latest runs, of one controller if it is named."""
+    """Return the latest runs, of one controller if it is named; raises NotFoundError."""
     query = select(Run).order_by(Run.id.desc()).limit(LATEST)
     if controller is not None:
-        query = query.join(Controller, Controller.id == Run.controller_id).where(
-            Controller.slug == controller
-        )
+        query = query.where(Run.controller_id == find_controller(session, controller).id)
     return [_line(session, run) for run in session.scalars(query).all()]
 
 

@@ -18,7 +18,7 @@ from sender.campaigns.schedule_audience import where_of
 from sender.campaigns.schedule_state import STANDING, approved_text, occurrences_of
 from sender.campaigns.schedule_times import Due
 from sender.context import Context
-from sender.controllers.lookup import current_version
+from sender.controllers.lookup import current_version, find_controller
 from sender.delivery.planning import forecast
 from sender.store.campaigns import Campaign
 from sender.store.controllers import Controller
@@ -122,15 +122,17 @@ def list_schedules(
         context: the installation.
         controller: a slug.
         ended: also those that are over or were removed.
+
+    Raises:
+        NotFoundError: there is no controller of this slug.
     """
     query = select(Schedule).order_by(Schedule.id)
     if not ended:
         query = query.where(Schedule.state.in_(STANDING))
-    if controller is not None:
-        query = query.join(Controller, Controller.id == Schedule.controller_id).where(
-            Controller.slug == controller
-        )
     with context.store.read() as session:
+        if controller is not None:
+            own = find_controller(session, controller)
+            query = query.where(Schedule.controller_id == own.id)
         return [_line(session, context, schedule) for schedule in session.scalars(query).all()]
 
 

@@ -110,7 +110,12 @@ def test_launch_status_and_report(desk: Desk, office: Office, ses: SesFake) -> N
     assert [(line["run"], line["state"]) for line in lines] == [(1, "finished")]
     assert lines[0]["people"] == {"accepted": 99, "skipped": 1}
     assert lines == desk.read("campaign", "status", "1", "--watch")
-    assert desk.read("campaign", "status", "--controller", "elsewhere") == []
+    assert lines == desk.read("campaign", "status", "--controller", "riverside")
+    typo = desk.sender("campaign", "status", "--controller", "riversde")
+    assert (typo.code, typo.err) == (
+        1,
+        "There is no controller riversde. Did you mean riverside?\n",
+    )
     assert "finished" in desk.done("campaign", "status").out
 
     report = desk.done("campaign", "report", "1", "--csv", "run.csv")

@@ -101,6 +101,11 @@ class TestSaying:
         assert len(others) == 2
         assert all(f" {zone} " in row and row.endswith(str(PEOPLE)) for row in (first, *others))
 
+    def test_a_list_for_nobody_is_not_taken_for_an_empty_one(self, desk: Desk) -> None:
+        answer = desk.sender("schedule", "list", "-c", "riversde")
+        assert answer.code == 1
+        assert "Did you mean riverside?" in answer.err
+
     def test_pause_resume_and_remove(self, desk: Desk, office: Office) -> None:
         desk.done("schedule", "add", "campaign.toml", "--yes")
         assert desk.done("schedule", "pause", "1").out == "Schedule 1 is paused.\n"

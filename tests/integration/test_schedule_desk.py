@@ -270,7 +270,8 @@ class TestListing:
             "2026-12-21T08:30:00-05:00",
         ]
         assert [one.people for one in line.next] == [PEOPLE] * 3
-        assert list_schedules(desk.office.context, "elsewhere") == []
+        with pytest.raises(NotFoundError, match="no controller elsewhere"):
+            list_schedules(desk.office.context, "elsewhere")
 
     def test_counts_each_days_own_people(self, desk: ScheduleDesk) -> None:
         for number, day in ((3, 16), (4, 18)):
