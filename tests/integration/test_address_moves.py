@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -32,14 +33,17 @@ from sender.subjects.erase import erase
 from sender.subjects.export import export
 from sender.subjects.move import LEFT, NewAddress, Told, tell_of_move
 from sender.subjects.move_confirm import GivenBack, confirm_move
+from sender.subjects.noes import REFUSALS
 from sender.subjects.whom import Asked
 from sender.suppression.ledger import BlockScope, Suppression, suppress
 from sender.vocabulary import (
+    EVERY,
     EVERY_CHANNEL,
     BlockCause,
     Channel,
     ConsentFlaw,
     ConsentKind,
+    ContactSource,
 )
 from tests.support.factory import (
     HASHER,
@@ -57,13 +61,14 @@ from tests.support.factory import (
     new_address,
     record_consent,
 )
-from tests.support.histories import Somebody, two_bodies
+from tests.support.histories import Barrier, Somebody, two_bodies
 from tests.support.histories import World as Histories
 from tests.support.one_person import (
     CHANNELS,
     KNOWN_PEOPLE,
     LATER,
     HandClock,
+    agreed,
     allowed,
     context_of,
     hold,
@@ -325,13 +330,44 @@ def test_a_block_at_all_controllers_follows_only_where_the_move_was_told(world: 
         assert allowed(session, [world.new_id]) == {(world.new_id, other.purpose.id)}
 
 
-def test_a_block_at_all_controllers_from_before_follows_too(world: World) -> None:
+@pytest.mark.parametrize("cause", [BlockCause.OPT_OUT, BlockCause.COMPLAINT, BlockCause.OBJECTION])
+def test_a_block_at_all_controllers_from_before_follows_too(
+    world: World, cause: BlockCause
+) -> None:
     with world.store.write() as session:
-        block(session, world.old_id, cause=BlockCause.OPT_OUT)
-    assert world.tell().blocks == 1
+        block(session, world.old_id, cause=cause)
+    told = world.tell()
+    assert (told.blocks, told.objected) == (
+        (0, True) if cause == BlockCause.OBJECTION else (1, False)
+    )
     with world.store.read() as session:
         there = session.scalars(select(Block).where(Block.address_id == world.new_id)).all()
-        assert [one.controller_id for one in there] == [world.party.id]
+        assert [(one.controller_id, one.cause) for one in there] == [(world.party.id, cause)]
+
+
+def test_a_refusal_of_one_purpose_follows_too(world: World) -> None:
+    with world.store.write() as session:
+        purpose = add_purpose(session, world.party.controller, "fundraising")
+        record_consent(session, world.party, world.new_id, purpose=purpose)
+        record_consent(
+            session, world.party, world.old_id, purpose=purpose, kind=ConsentKind.WITHDRAWN
+        )
+    assert world.tell().refusals == 1
+    assert world.confirm() == ("campaign-news",)
+    with world.store.read() as session:
+        assert allowed(session, [world.new_id]) == {(world.new_id, world.party.purpose.id)}
+
+
+def test_each_cause_follows_by_itself(world: World) -> None:
+    """Of one scope: a new act of theirs may lift their unsubscribe, and leave the complaint."""
+    with world.store.write() as session:
+        for cause in (BlockCause.OPT_OUT, BlockCause.COMPLAINT):
+            block(session, world.old_id, cause=cause, controller=world.party.controller)
+        block(session, world.new_id, controller=world.party.controller)
+    assert world.tell().blocks == 1
+    with world.store.read() as session:
+        there = session.scalars(select(Block.cause).where(Block.address_id == world.new_id))
+        assert {*there} == {BlockCause.OPT_OUT, BlockCause.COMPLAINT}
 
 
 def test_a_yes_of_whoever_has_the_old_address_since_does_not_follow(world: World) -> None:
@@ -485,8 +521,72 @@ def _agreed(session: Session, controller_id: int, address_id: int) -> set[int]:
     return set(session.scalars(query))
 
 
+_KNOWN = Somebody(
+    known_at=(True, False),
+    source=ContactSource.DIRECT,
+    objected=False,
+    erased=False,
+    has_other_point=True,
+    acts=(),
+    barriers=(),
+)
+_THEIR_CAUSES = [cause for cause in BlockCause if cause.set_by_person]
+_SAID_NO = st.builds(
+    Barrier,
+    cause=st.sampled_from(_THEIR_CAUSES),
+    controller=st.sampled_from([None, 0, 0, 1]),
+    channel=st.sampled_from([EVERY_CHANNEL, EVERY_CHANNEL, *[one.value for one in Channel]]),
+    purpose=st.sampled_from([None, 0, 1]),
+    on_other_point=st.just(value=False),
+    released=st.just(value=False),
+)
+_SAID_THRICE = _SAID_NO.map(lambda no: [replace(no, cause=cause) for cause in _THEIR_CAUSES])
+_REFUSAL = st.builds(
+    replace,
+    st.just(agreed(_KNOWN).acts[0]),
+    about=st.sampled_from([(0, 0), (0, 1)]),
+    kind=st.sampled_from(REFUSALS),
+)
+_LEAVING = st.builds(
+    lambda refusals, noes: replace(
+        agreed(_KNOWN), acts=[*agreed(_KNOWN).acts, *refusals], barriers=noes
+    ),
+    st.lists(_REFUSAL, max_size=1),
+    st.lists(_SAID_NO, min_size=1, max_size=3) | st.just([]) | _SAID_THRICE,
+)
+"""People who may be written to but for what they said: their new address would gain without it."""
+_ARRIVING = st.sampled_from(
+    [
+        replace(_KNOWN, acts=agreed(_KNOWN).acts[first:last])
+        for first, last in ((0, 0), (0, 1), (2, 3))
+    ]
+)
+"""Of what nobody said no: with a yes of its own to one purpose, or none; another can follow."""
+_OFTEN = st.integers(0, 3).map(bool)
+
+
+def _set_by_person(
+    session: Session, controller_id: int, address_id: int, channel: Channel
+) -> dict[tuple[str, int, BlockCause], datetime]:
+    """Return what the person set there, each with its time, the earliest where it was set twice."""
+    query = select(Block).where(
+        Block.address_id == address_id,
+        Block.controller_id.in_((EVERY, controller_id)),
+        Block.channel.in_((EVERY_CHANNEL, channel.value)),
+    )
+    found: dict[tuple[str, int, BlockCause], datetime] = {}
+    for one in session.scalars(query.order_by(Block.set_at.desc())):
+        if one.cause.set_by_person:
+            found[one.channel, one.purpose_id, one.cause] = one.set_at
+    return found
+
+
 @settings(max_examples=25)
-@given(channel=CHANNELS, person=KNOWN_PEOPLE, newcomer=KNOWN_PEOPLE)
+@given(
+    channel=CHANNELS,
+    person=_OFTEN.flatmap(lambda often: _LEAVING if often else KNOWN_PEOPLE),
+    newcomer=_OFTEN.flatmap(lambda often: _ARRIVING if often else KNOWN_PEOPLE),
+)
 def test_a_move_lets_nobody_be_written_to_who_could_not_be(
     store: Store,
     generated: Histories,
@@ -510,8 +610,9 @@ def test_a_move_lets_nobody_be_written_to_who_could_not_be(
         before = allowed(session, ids)
         said = noes(session, body.id, [old.address_id], purposes)
         # Of the new address too: it has a yes of its own there, and only the address was lacking.
-        agreed = {purpose_id for one in ids for purpose_id in _agreed(session, body.id, one)}
+        sound = {purpose_id for one in ids for purpose_id in _agreed(session, body.id, one)}
         waits = hold_in_force(session, body.id, [old.address_id])
+        left, had = (_set_by_person(session, body.id, one, channel) for one in ids)
     ends = NewAddress(body.controller.slug, channel, plain[old.address_id], plain[new.address_id])
     if waits:
         with pytest.raises(RefusedError, match="waits"):
@@ -520,14 +621,16 @@ def test_a_move_lets_nobody_be_written_to_who_could_not_be(
     told = tell_of_move(context, ends)
     with store.read() as session:
         at_once = allowed(session, ids)
+        there = _set_by_person(session, body.id, new.address_id, channel)
     assert at_once <= before
+    assert {**left, **had}.items() <= there.items()
     if not told.no_code_because:
         given_back = GivenBack(ends.controller, channel, ends.new, "CODE2345", "phone")
         confirm_move(context, given_back)
     with store.read() as session:
         after = allowed(session, ids)
     gained = after - before
-    assert gained <= {(new.address_id, purpose_id) for purpose_id in agreed}
+    assert gained <= {(new.address_id, purpose_id) for purpose_id in sound}
     for purpose_id in purposes:
         assert (old.address_id, purpose_id) not in after
         if (channel, purpose_id) in said:
