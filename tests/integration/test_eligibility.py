@@ -91,6 +91,11 @@ def _plain_rows(channel: Channel, within: AddressRange) -> FromClause:
 
 
 FROZEN = {"frozen": (True, False), "knows_contact": True}
+LATELY = WITH_EVERY_BLOCK[0].acts[0]
+AGREED_WITH_BOTH_OR_ONE = [
+    replace(WITH_EVERY_BLOCK[0], acts=[replace(LATELY, about=one) for one in bodies], barriers=())
+    for bodies in ([(0, 0), (1, 0)], [(0, 0)], [(1, 0)])
+]
 
 Answer = tuple[Reason | None, int | None, tuple[int | None, ...]]
 """The reason, whose rule refused, and the events relied on (empty where refused)."""
@@ -174,6 +179,12 @@ def test_sql_and_python_decide_alike(
         pytest.param(WITH_EVERY_WORD, {"closes_at": NOW}, id="words for a closed purpose"),
         pytest.param(WITH_EVERY_BLOCK, {}, id="blocks"),
         pytest.param(WITH_EVERY_WORD, {}, id="words"),
+        pytest.param(AGREED_WITH_BOTH_OR_ONE, {"second_body": True}, id="two bodies"),
+        pytest.param(
+            AGREED_WITH_BOTH_OR_ONE,
+            {"second_body": True, "frozen": (False, True)},
+            id="a frozen body that is spoken for",
+        ),
     ],
 )
 def test_sql_and_python_agree_on_every_limit_block_and_word(

@@ -1,7 +1,7 @@
 """A freeze, a closed purpose and an erasure while messages go out (guidance ¶52-53, ¶84-86)."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from sender.campaigns.launch import prepare_launch
 from sender.consent.closing import close_purpose
 from sender.consent.expiring import expiring
 from sender.consent.forecast import forecast
+from sender.consent.scopes import closes_at
 from sender.delivery.runs import get_run
 from sender.errors import RefusedError
 from sender.providers.base import Outgoing
@@ -196,6 +197,28 @@ def test_a_purpose_that_closes_later_is_open_until_then(build: Build) -> None:
     world.plan()
     world.dispatch()
     assert len(world.fake.messages) == 2
+
+
+def test_a_purpose_is_closed_again_only_to_end_it_sooner(store: Store) -> None:
+    with store.write() as session:
+        purpose = establish(session).purpose
+
+        def close(days: int) -> datetime:
+            return close_purpose(
+                session,
+                "riverside",
+                purpose.slug,
+                at=NOW + timedelta(days=days),
+                reason="Decided",
+                operator=OPERATOR,
+                now=NOW,
+            )
+
+        assert close(9) == NOW + timedelta(days=9)
+        assert close(3) == closes_at(session, purpose.id) == NOW + timedelta(days=3)
+        with pytest.raises(RefusedError, match="is closed from"):
+            close(6)
+        assert close(-1) == closes_at(session, purpose.id) == NOW, "nothing ends before today"
 
 
 def test_a_closure_is_foretold(store: Store) -> None:

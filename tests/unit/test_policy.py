@@ -305,6 +305,16 @@ class TestCutOffs:
         decision = decide(person, replace(SCOPE, frozen_at=frozen_at))
         assert decision.refusal is (Reason.CONTROLLER_FROZEN if refused else None)
 
+    def test_a_purpose_is_over_from_the_moment_of_its_closure(self) -> None:
+        assert decide(WELCOME, replace(SCOPE, closes_at=NOW)).refusal is Reason.ENDED
+        assert decide(WELCOME, replace(SCOPE, closes_at=NOW + TICK)).refusal is None
+
+    def test_a_frozen_body_is_spoken_for_by_nobodys_later_yes(self) -> None:
+        frozen = replace(SCOPE, frozen_at=NOW - timedelta(days=90))
+        assert decide(WELCOME, frozen).refusal is None
+        named = replace(frozen, is_only_named=True)
+        assert decide(WELCOME, named).refusal is Reason.CONTROLLER_FROZEN
+
     def test_a_freeze_refuses_whoever_has_no_consent_at_all(self) -> None:
         frozen = replace(SCOPE, frozen_at=NOW - timedelta(days=5))
         assert decide(without_consent(), frozen).refusal is Reason.CONTROLLER_FROZEN
