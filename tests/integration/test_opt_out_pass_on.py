@@ -1,7 +1,9 @@
 """Passing an objection on to legally separate bodies: asked, recorded, and only what was ticked."""
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ from sender.store.controllers import Controller
 from sender.store.deliveries import Delivery
 from sender.store.engine import Store, open_store
 from sender.store.inbound import ObjectionPassOn
+from sender.store.journal import Journal, Owner
 from sender.store.suppressions import Block
-from tests.support.factory import Organisation, add_body, establish
+from sender.suppression.ledger import BlockScope, Suppression, release
+from sender.vocabulary import BlockCause
+from tests.support.factory import HASHER, OPERATOR, Organisation, add_body, establish
 from tests.support.opt_out_door import Door, introduce, open_door
 
 
@@ -39,6 +44,10 @@ def answers(door: Door) -> list[tuple[str, bool]]:
             .order_by(ObjectionPassOn.id)
         )
         return [(slug, yes) for slug, yes in session.execute(query)]
+
+
+def asked_about(door: Door) -> list[str]:
+    return re.findall(r'name="to" value="(\w+)"', door.get(door.link).html)
 
 
 def blocked_at(door: Door, body: Organisation) -> set[tuple[int, str]]:
@@ -91,6 +100,41 @@ def test_a_no_is_kept_and_may_become_a_yes(door: Door) -> None:
     door.press(later, "pass-on", to="national")
     assert max(answers(door)) == ("national", True)
     assert blocked_at(door, national)
+
+
+def test_whoever_let_a_body_write_again_is_asked_anew(door: Door) -> None:
+    national, _ = relatives(door)
+    page = door.press(door.get(door.link), "everything")
+    door.press(page, "pass-on", to="national")
+    assert asked_about(door) == ["mayor"]
+    later = door.clock.now() + timedelta(seconds=1)
+    with door.store.write() as session:
+        for address_id, _cause in blocked_at(door, national):
+            lifted = Suppression(
+                scope=BlockScope(address_id, national.id),
+                cause=BlockCause.OBJECTION,
+                occurred_at=later,
+                source="letter",
+                by_person=True,
+                operator=OPERATOR,
+            )
+            release(session, lifted, later)
+    assert asked_about(door) == ["mayor", "national"]
+
+
+def test_what_the_journal_missed_it_hears_when_it_is_passed_on_again(
+    door: Door, tmp_path: Path
+) -> None:
+    relatives(door)
+    page = door.press(door.get(door.link), "everything")
+    owner = Owner(HASHER, "database")
+    door.store.journal = Journal(tmp_path / "no folder" / "journal", owner, door.clock)
+    assert door.press(page, "pass-on", to="national").status == 500
+    door.store.journal = Journal(tmp_path / "journal", owner, door.clock)
+    assert door.press(page, "pass-on", to="national").status == 200
+    lines = (tmp_path / "journal").read_text(encoding="utf-8").splitlines()[1:]
+    passed_on = {one.id for one in door.events() if one.source == "passed-on:riverside"}
+    assert {json.loads(line)["id"] for line in lines} == passed_on
 
 
 def test_without_an_objection_nothing_is_passed_on(door: Door) -> None:

@@ -13,6 +13,7 @@ from sender.errors import RefusedError
 from sender.store.engine import Store
 from sender.store.suppressions import Block
 from sender.subjects.passed_on import Answer, Entry, list_passed_on, record_answer
+from sender.suppression.ledger import BlockScope, Suppression, release
 from sender.vocabulary import BlockCause, Channel
 from tests.support.factory import (
     NOW,
@@ -90,6 +91,34 @@ def test_a_yes_objects_at_the_other_body_for_every_address(world: World) -> None
     )
     assert world.register("party") == [entry]
     assert world.register("jones") == []
+
+
+def test_the_objection_there_is_as_old_as_the_answer(world: World) -> None:
+    answered_at = NOW - timedelta(days=2)
+    record_answer(world.context, replace(YES, answered_at=answered_at))
+    with world.context.store.read() as session:
+        party = find_controller(session, "party").id
+        there = session.scalars(select(Block.set_at).where(Block.controller_id == party))
+        assert {*there} == {answered_at}
+
+
+def test_the_register_says_whether_it_still_holds(world: World) -> None:
+    record_answer(world.context, YES)
+    later = NOW + timedelta(days=1)
+    with world.context.store.write() as session:
+        party = find_controller(session, "party").id
+        for address_id in world.addresses:
+            lifted = Suppression(
+                scope=BlockScope(address_id, party),
+                cause=BlockCause.OBJECTION,
+                occurred_at=later,
+                source="letter",
+                by_person=True,
+                operator=OPERATOR,
+            )
+            release(session, lifted, later)
+    (entry,) = world.register()
+    assert (entry.passed_on, entry.holds) == (True, False)
 
 
 def test_a_no_is_kept_and_blocks_nobody(world: World) -> None:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sender.store.requests import SubjectRequest
+from sender.subjects.desk import deadline_of
 from sender.subjects.due import acknowledge_by, one_month_after
 
 DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
@@ -40,3 +42,14 @@ def test_a_later_request_is_never_due_sooner(received: date) -> None:
 
 def test_a_complaint_is_acknowledged_within_thirty_days_of_which_the_first_is_its_own() -> None:
     assert acknowledge_by(date(2026, 5, 1)) == date(2026, 5, 30)
+
+
+def test_a_complaint_is_due_on_whichever_day_comes_first_until_it_is_acknowledged() -> None:
+    received = date(2025, 1, 31)
+    row = SubjectRequest(due_on=one_month_after(received), acknowledge_by=acknowledge_by(received))
+    assert (row.due_on, row.acknowledge_by) == (date(2025, 2, 28), date(2025, 3, 1))
+    assert deadline_of(row) == row.due_on
+    later = SubjectRequest(due_on=date(2026, 6, 8), acknowledge_by=date(2026, 6, 5))
+    assert deadline_of(later) == later.acknowledge_by
+    later.acknowledged_on = date(2026, 5, 8)
+    assert deadline_of(later) == later.due_on
