@@ -53,7 +53,7 @@ _AS_LETTERS: Final = str.maketrans("013457$@", "oieastsa")
 _WITH_SIGNS: Final = re.compile(r"(?<![\w$@])[a-z0-9$@]*[0-9$@][a-z0-9$@]*")
 _GAP: Final = r"[\s.\-_*~+,/|\u00b7\u2022]{1,3}"
 _SPELT: Final = re.compile(rf"(?<!\w)\w(?:{_GAP}\w){{3,}}(?!\w)")
-_BROKEN: Final = re.compile(r"(?<=[a-z])[._*~^\u00b7\u2010\u2011-]+(?=[a-z])")
+_BROKEN: Final = re.compile(r"(?<=[a-z])[._*~^()\[\]{}\u00b7\u2010\u2011-]+(?=[a-z])")
 _TURNED_ROUND: Final = "\u202e"
 """What follows it is shown from right to left, Latin letters too (Unicode UAX #9)."""
 _NO_LETTER: Final = re.compile(r"[\W_]+")

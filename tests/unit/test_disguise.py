@@ -24,6 +24,9 @@ DISGUISED = [
     "v\u034fote",
     "v\u202aote",
     "v\u0336o\u0336t\u0336e",
+    "(v)(o)(t)(e) for us",
+    "\u24b1\u24aa\u24af\u24a0 for us",
+    "vo[te] for us",
     "s u p p o r t us",
     "https://x.example/d%6Fnate",
 ]
