@@ -78,6 +78,14 @@ class TestTwoPeople:
         run_id = launch(ben, office.email())
         assert office.counts(run_id).handed_over == 3
 
+    def test_ones_own_approval_beside_anothers_does_no_harm(
+        self, office: Office, ada: Context, ben: Context
+    ) -> None:
+        for one in (ada, ben):
+            review(one, office.email()).approve()
+        run_id = launch(ben, office.email())
+        assert office.counts(run_id).handed_over == 3
+
     def test_what_is_sent_has_the_hash_that_was_approved(
         self, office: Office, ada: Context, ben: Context
     ) -> None:

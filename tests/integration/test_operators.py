@@ -20,12 +20,13 @@ from sender.operators.permissions import Call, require_access
 from sender.operators.registry import add_operator, list_operators
 from sender.operators.roles import Role
 from sender.store.audit import AuditEvent
+from sender.store.campaigns import Run
 from sender.store.engine import Store
 from sender.store.operators import Operator
 from sender.store.schedules import Schedule, ScheduleOccurrence
 from sender.vocabulary import OccurrenceState, ScheduleState
 from tests.support.campaign_folder import Office, carry_out, open_office, settings_for
-from tests.support.factory import HASH_KEY, OPERATOR, establish
+from tests.support.factory import HASH_KEY, OPERATOR, add_body, establish
 from tests.support.operators import enter, with_token
 from tests.support.schedule_world import DAILY, ScheduleDesk, SetClock, at
 
@@ -262,3 +263,17 @@ def test_a_command_takes_the_role_at_every_controller_that_it_names(office: Offi
     ):
         with pytest.raises(NotAllowedError, match="ben may not do this"):
             require_access(ben, Call(command, values))
+
+
+def test_resuming_takes_the_role_at_every_body_that_a_run_speaks_for_and_pausing_does_not(
+    office: Office,
+) -> None:
+    olive = enter(office.context, "olive")
+    run_id, _ = carry_out(prepare_launch(olive, office.email()))
+    ben = enter(olive, "ben", Role.LAUNCH, at=("riverside",))
+    require_access(ben, Call("campaign resume", {"run": run_id}))
+    with office.store.write() as session:
+        add_body(session, session.get_one(Run, run_id), establish(session, "jones"))
+    with pytest.raises(NotAllowedError, match="ben may not do this"):
+        require_access(ben, Call("campaign resume", {"run": run_id}))
+    require_access(ben, Call("campaign pause", {"run": run_id}))
