@@ -125,8 +125,11 @@ def tick(as_json: JsonFlag = False) -> None:
         report = look(context, dispatch=True, stopping=stopping)
         _tell_operators(context)
         interrupted = stopping()
-    Output(as_json=as_json).show(_tick_document(report), _tick_facts(report))
     failures = _failures(report)
+    document = {**_tick_document(report), "problems": failures}
+    Output(as_json=as_json).show(document, _tick_facts(report))
+    if failures and as_json:  # said in the document: a second one would make it unreadable
+        raise typer.Exit(1)
     if failures:
         raise RefusedError("; ".join(failures), remedy="See: sender schedule list")
     if interrupted:

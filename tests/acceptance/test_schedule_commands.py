@@ -117,6 +117,17 @@ class TestSaying:
         assert desk.sender("schedule", "resume", "1").code == 1
         assert [one["state"] for one in desk.read("schedule", "list", "--all")] == ["removed"]
 
+    def test_a_tick_that_fails_is_one_document_for_scripts(
+        self, desk: Desk, office: Office
+    ) -> None:
+        desk.done("schedule", "add", "campaign.toml", "--yes")
+        office.write("letter.html", LETTER.replace("Saturday", "Sunday"))
+        a_minute_passes(office)
+        answer = desk.sender("schedule", "tick", "--json")
+        assert answer.code == 1
+        assert answer.document["held"] == [1]
+        assert answer.document["problems"] == ["1 schedule held: sender schedule list"]
+
     def test_a_hold_fails_the_tick_and_stands_in_the_list(self, desk: Desk, office: Office) -> None:
         desk.done("schedule", "add", "campaign.toml", "--yes")
         office.write("letter.html", LETTER.replace("Saturday", "Sunday"))
