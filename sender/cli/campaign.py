@@ -63,6 +63,8 @@ def check(
     with opened() as context:
         report = run_check(context, definition, links=links)
     check_view(definition, report).show(out)
+    if report.errors and as_json:  # they stand in the document
+        raise typer.Exit(1)
     if report.errors:
         number = len(report.errors)
         raise RefusedError(f"{file}: {number} {'error' if number == 1 else 'errors'} found.")
@@ -331,6 +333,8 @@ def _conclude(
     with context.store.read() as session:
         numbers = report_run(session, run_id)
     report_view(numbers).show(out)
+    if ending is Ending.STOPPED and out.as_json:  # the document says why
+        raise typer.Exit(1)
     if ending is Ending.STOPPED:
         raise RefusedError(
             f"Run {run_id} stopped: {numbers.because}",

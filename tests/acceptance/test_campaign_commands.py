@@ -170,6 +170,15 @@ def test_pause_amend_and_resume(desk: Desk, office: Office, ses: SesFake) -> Non
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 class TestAnswers:
+    def test_a_stop_of_the_provider_is_one_document_for_scripts(
+        self, desk: Desk, ses: SesFake
+    ) -> None:
+        suspended = error_answer(400, "AccountSuspendedException", "Suspended.")
+        ses.script.extend([None, suspended])
+        answer = desk.sender("campaign", "launch", "campaign.toml", "--yes", "--json")
+        assert (answer.code, answer.document["state"]) == (1, "stopped")
+        assert "AccountSuspendedException" in answer.document["because"]
+
     def test_a_stop_of_the_provider_fails_and_says_how_to_go_on(
         self, desk: Desk, ses: SesFake
     ) -> None:
@@ -205,6 +214,8 @@ class TestAnswers:
         assert answer.code == 1
         assert re.search(r"letter\.html:2: .*nickname", answer.out)
         assert "1 error found." in answer.err
+        scripted = desk.sender("campaign", "check", "campaign.toml", "--json")
+        assert (scripted.code, len(scripted.document["errors"])) == (1, 1)
         office.file(controller="riversid", purpose="news")
         answer = desk.sender("campaign", "check", "campaign.toml")
         assert answer.code == 1
