@@ -35,5 +35,6 @@ def require_agreeing_clock(store: Store, now: datetime) -> None:
         raise DatabaseError(
             f"This machine's clock ({now:%Y-%m-%d %H:%M:%S}Z) is behind what the database already "
             f"recorded ({latest:%Y-%m-%d %H:%M:%S}Z).",
-            remedy="Set the clock by NTP.",
+            remedy="Set the clock by NTP. Where it is right, another was ahead then: see Clocks in "
+            "docs/deploy.md.",
         )
