@@ -48,8 +48,12 @@ def test_ee_2019_a_service_message_that_sold_something(case: Case) -> None:
     """£100,000; American Express 2021, £90,000. "Service" messages to people who had opted out."""
     case.brings_in(supporter("ann"), supporter("bo"))
     case.desk.done("consent", "withdraw", "bo@example.org", "-c", "riverside", "--channel")
-    service = case.campaign(kind="service")
+    case.signs()
+    service = case.campaign("<p>Your card: buy a second one now.</p>", kind="service")
     assert case.why_not("bo@example.org", service) == "suppressed"
+    assert "money" in case.is_refused_approval(service, reason="About their account")
+    assert "approve" in case.is_refused_to_launch(service)
+    assert case.messages() == []
 
 
 def test_conservatives_2017_research_that_urged_support(case: Case) -> None:
@@ -57,3 +61,7 @@ def test_conservatives_2017_research_that_urged_support(case: Case) -> None:
     case.brings_in(person("ann"), supporter("bo"))
     research = case.campaign("<p>Would you vote for us on Thursday?</p>", kind="research")
     assert case.why_not("ann@example.org", research) == NOT_HELD
+    case.signs()
+    assert "votes" in case.is_refused_approval(research, reason="Asks for opinions")
+    assert "approve" in case.is_refused_to_launch(research)
+    assert case.messages() == []

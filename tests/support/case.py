@@ -104,6 +104,12 @@ class Case:
         assert answer.code != 0, answer
         return answer.err
 
+    def is_refused_approval(self, campaign: Path, *, reason: str) -> str:
+        """Try to approve a text that is no marketing, as its file says; return why not."""
+        answer = self.desk.sender("campaign", "approve", campaign, "--reason", reason, "--yes")
+        assert answer.code != 0, answer
+        return answer.err
+
     def why_not(self, address: str, campaign: Path) -> str | None:
         """Return the reason that somebody would not be written to, None if they would."""
         [decision] = self.desk.read("explain", address, "--campaign", campaign)
