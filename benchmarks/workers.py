@@ -1,6 +1,6 @@
 """One, two and four `sender worker` processes on one campaign, the provider 100 ms away.
 
-    .venv/bin/python -m benchmarks.workers [--messages 5000] [--rounds 2] [--delay 0.1]
+    .venv/bin/python -m benchmarks.workers [--messages 8000] [--rounds 2] [--delay 0.1]
 
 PostgreSQL. CPU is that of the workers alone, from just before the launch to the last message; what
 they need to start is left out. The wall is from the yes to the last message. Means of the rounds,
@@ -28,7 +28,7 @@ from sender.store.engine import open_store
 COUNTS = (1, 2, 4)
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 MOST_SECONDS = 1_200
-BULK_FACTOR = 7
+BULK_FACTOR = 5
 """So many times the messages, for what goes out 50 a call."""
 
 
@@ -51,7 +51,7 @@ class Done:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--messages", type=int, default=8_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--delay", type=float, default=0.1)
     parser.add_argument("--slots", type=int, default=1, help="of each worker")
