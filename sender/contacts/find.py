@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from sender.contacts.addresses import find_address_ids
-from sender.contacts.written_name import is_signed
+from sender.contacts.written_name import signed_as
 from sender.store.contact_changes import ContactMerge
 from sender.store.contacts import Contact, ContactPoint, ImportBatch
 from sender.store.erased_references import shown
@@ -93,8 +93,8 @@ def _signed(session: Session, controller_id: int, text: str, limit: int) -> list
         .order_by(Contact.last_name, Contact.first_name, Contact.id)
         .execution_options(yield_per=5_000)
     )
-    everybody = session.execute(query)
-    signed = (one.id for one in everybody if is_signed(text, one[1] or "", one[2] or ""))
+    may_sign, everybody = signed_as(text), session.execute(query)
+    signed = (one.id for one in everybody if may_sign(one[1] or "", one[2] or ""))
     found = list(islice(signed, limit))
     everybody.close()
     return found

@@ -1,6 +1,7 @@
 """Read a name as people sign letters: with a title, with initials, or the last name first. Pure."""
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,16 +64,17 @@ def _words(text: str) -> list[str]:
     return words[1:] if words and words[0] in _TITLES else words
 
 
-def is_signed(text: str, first_name: str, last_name: str) -> bool:
-    """Return whether somebody of these names may have signed so; a name may be given in part.
+def signed_as(text: str) -> Callable[[str, str], bool]:
+    """Return what tells of a first and a last name, empty if unknown, whether they may sign so.
 
-    Args:
-        text: the signature, or how a name begins.
-        first_name: of the person; empty if it is not known.
-        last_name: likewise.
+    A name may be given in part from its beginning. The text is read once, for any number of people.
     """
-    wanted, first, last = plain_name(text), plain_name(first_name), plain_name(last_name)
-    if wanted and (last.startswith(wanted) or f"{first} {last}".startswith(wanted)):
-        return True
-    name = read_name(text)
-    return name is not None and last.startswith(name.last) and first.startswith(name.first)
+    wanted, name = plain_name(text), read_name(text)
+
+    def may_sign(first_name: str, last_name: str) -> bool:
+        first, last = plain_name(first_name), plain_name(last_name)
+        if wanted and (last.startswith(wanted) or f"{first} {last}".startswith(wanted)):
+            return True
+        return name is not None and last.startswith(name.last) and first.startswith(name.first)
+
+    return may_sign
