@@ -101,6 +101,7 @@ def record_answer(context: Context, answer: Answer) -> None:
         whom = find_whom(session, told, list(known.values()), everywhere=False)
         _require_objected(session, whom)
         address_id = known[answer.address]
+        source = without_addresses(answer.source)
         session.add(
             ObjectionPassOn(
                 from_controller_id=told.id,
@@ -108,7 +109,7 @@ def record_answer(context: Context, answer: Answer) -> None:
                 address_id=address_id,
                 passed_on=answer.passed_on,
                 answered_at=answer.answered_at,
-                source=without_addresses(answer.source),
+                source=source,
             )
         )
         if answer.passed_on:
@@ -122,7 +123,7 @@ def record_answer(context: Context, answer: Answer) -> None:
             details={
                 "to": other.slug,
                 "passed_on": answer.passed_on,
-                "source": without_addresses(answer.source),
+                "source": source,
                 "address_id": address_id,
             },
         )
