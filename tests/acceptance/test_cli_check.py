@@ -2,41 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
-from sender.store.engine import Store, open_store
-from tests.support.command_line import Answer, Desk, sit_down
+from sender.store.engine import Store
+from tests.support.command_line import Answer, Desk
 
 ANN, BO = "ann@example.org", "bo@example.org"
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
+def desk(desk: Desk) -> Desk:
     for address in (ANN, BO):
-        found.done(
+        desk.done(
             "consent", "record", address, "-c", "riverside", "--purpose", "campaign-news",
             "--notice", "sign-up-form", "--method", "paper", "--source", "form 7",
             "--at", "2026-01-05",
         )  # fmt: skip
-        found.done("consent", "withdraw", address, "-c", "riverside", "--all")
-    return found
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
+        desk.done("consent", "withdraw", address, "-c", "riverside", "--all")
+    return desk
 
 
 @contextmanager

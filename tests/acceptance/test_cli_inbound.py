@@ -8,7 +8,7 @@ import pytest
 
 from sender.clock import SystemClock
 from tests.fakes.twilio import TwilioFake
-from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, Desk
 
 STOP = b"""\
 From: Ann Okafor <ann@example.org>
@@ -26,17 +26,10 @@ NUMBER = "+447700900001"
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
+def desk(desk: Desk, tmp_path: Path) -> Desk:
     for name in ("new", "cur", "tmp"):
         (tmp_path / "Maildir" / name).mkdir(parents=True)
-    return found
+    return desk
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from sender.context import Context
 from sender.inbound.replies import take_reply
 from sender.settings import Settings
 from sender.store.engine import Store, open_store
-from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, Desk
 from tests.support.factory import HASHER, OPERATOR
 from tests.support.reply_desk import PERSON, texted
 
@@ -21,17 +20,10 @@ OTHER_PERSON = "+447911000002"
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
+def desk(desk: Desk) -> Desk:
     hillside = CONTROLLER_FILE.replace('"riverside"', '"hillside"').replace(NUMBER, OTHER_NUMBER)
-    found.done("controller", "add", found.write("hillside.toml", hillside))
-    return found
+    desk.done("controller", "add", desk.write("hillside.toml", hillside))
+    return desk
 
 
 @pytest.fixture

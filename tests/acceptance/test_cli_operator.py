@@ -1,12 +1,10 @@
 """Operators at the command line: a token each, and a role for every command."""
 
-from pathlib import Path
-
 import pytest
 
 from sender.operators.permissions import ACCESS, Nobody, access_of, row_of
 from sender.operators.roles import Role
-from tests.support.command_line import CONTROLLER_FILE, Desk, sit_down
+from tests.support.command_line import CONTROLLER_FILE, Desk
 from tests.support.every_command import every_command
 
 CAMPAIGN = """\
@@ -24,14 +22,7 @@ to = "24:00"
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    desk = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    desk.set_up()
+def desk(desk: Desk) -> Desk:
     desk.write("letter.html", "<p>Come along on Saturday.</p>\n")
     desk.write("spring.toml", CAMPAIGN)
     return desk

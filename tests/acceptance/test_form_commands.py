@@ -1,7 +1,6 @@
 """`sender form`: a file opens a form, says what it offers, and closes it."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from sender.signup.requests import take
 from sender.store.engine import open_store
 from sender.store.keys import AddressHasher
 from sender.vocabulary import Channel
-from tests.support.command_line import NOTICE_FILE, Desk, sit_down
+from tests.support.command_line import NOTICE_FILE, Desk
 from tests.support.factory import HASH_KEY
 from tests.support.tracked import ROOT
 
@@ -26,14 +25,7 @@ origins = ["https://riverside.example.org"]
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    desk = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    desk.set_up()
+def desk(desk: Desk) -> Desk:
     desk.write("form.toml", FORM_FILE)
     return desk
 

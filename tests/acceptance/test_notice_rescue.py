@@ -6,12 +6,11 @@ rows with other mistakes, opt-outs among them, accents and quoted commas.
 
 from collections.abc import Iterable
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command_line import Desk, sit_down
+from tests.support.command_line import Desk
 
 HEADER = (
     "external_ref,first_name,last_name,email,attr.ward,consent_purpose,consent_channel,"
@@ -60,16 +59,9 @@ def rows() -> Iterable[str]:
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path,
-    database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    found = sit_down(tmp_path, database_url, capsys, monkeypatch)
-    found.set_up()
-    found.write("people.csv", "".join(rows()))
-    return found
+def desk(desk: Desk) -> Desk:
+    desk.write("people.csv", "".join(rows()))
+    return desk
 
 
 def bring_in(desk: Desk, file: str = "people.csv") -> Any:
